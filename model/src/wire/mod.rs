@@ -1,0 +1,7 @@
+//! Wire formats. The only place that derives serde: a field rename here is a protocol change.
+
+pub mod document_scan;
+pub mod segment_document;
+pub mod telemetry;
+pub mod udp_frame;
+pub mod xray_api;
