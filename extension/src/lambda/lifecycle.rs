@@ -1,0 +1,136 @@
+//! Registers with lambda-extension and turns its callbacks into signals, each answered by a gate.
+//!
+//! From registration on Lambda waits for us, and any exit but at SHUTDOWN fails the function. So nothing in
+//! here ends the process: if nobody takes signals any more (a defect), events are asked for and let pass.
+
+use std::future::Future;
+use std::sync::Arc;
+
+use lambda_extension::{Error, Extension, InvokeEvent, LambdaEvent, NextEvent, ShutdownEvent, service_fn};
+use lambda_runtime_api_client::PooledClient;
+use model::time::Timestamp;
+use model::trace_header::TraceHeader;
+use tokio::sync::{Notify, mpsc, oneshot};
+
+use super::poll::{self, Polled};
+use crate::logging::{Level, Line, Log};
+use crate::pipeline::event::Stopping;
+use crate::pipeline::invocation::Invoked;
+
+/// What Lambda says.
+#[derive(Debug, PartialEq)]
+pub enum Signal {
+    /// INVOKE
+    Invoked(Invoked),
+    /// SHUTDOWN
+    Stopping(Stopping),
+}
+
+/// Opened (or dropped) when Lambda may be asked for the next event.
+pub type Gate = oneshot::Sender<()>;
+
+/// Hands signals to the application, or lets them pass if it is gone.
+#[derive(Clone)]
+pub struct Signals {
+    sender: mpsc::Sender<(Signal, Gate)>,
+    /// Told when SHUTDOWN came and nobody took it.
+    unattended_shutdown: Arc<Notify>,
+}
+
+impl Signals {
+    /// Signals for this receiver's other end.
+    pub fn new(sender: mpsc::Sender<(Signal, Gate)>) -> Self {
+        Self {
+            sender,
+            unattended_shutdown: Arc::new(Notify::new()),
+        }
+    }
+
+    /// Told when SHUTDOWN came and nobody took it.
+    pub fn unattended_shutdown(&self) -> Arc<Notify> {
+        Arc::clone(&self.unattended_shutdown)
+    }
+
+    /// Returns when Lambda may be asked for the next event.
+    async fn deliver(&self, signal: Signal) {
+        let is_shutdown = matches!(signal, Signal::Stopping(_));
+        let (gate, opened) = oneshot::channel();
+        let is_taken = self.sender.send((signal, gate)).await.is_ok() && opened.await.is_ok();
+        if is_shutdown && !is_taken {
+            self.unattended_shutdown.notify_one();
+        }
+    }
+}
+
+/// Registers, and returns our identifier with the loop that polls for events. The loop never ends.
+///
+/// # Errors
+/// Lambda does not answer, or refuses us.
+pub async fn register(
+    is_managed: bool,
+    signals: Signals,
+    log: Log,
+) -> Result<(String, impl Future<Output = ()>), Error> {
+    let events: &[&str] = if is_managed {
+        &["SHUTDOWN"]
+    } else {
+        &["INVOKE", "SHUTDOWN"]
+    };
+    let taker = signals.clone();
+    let registered = Extension::new()
+        .with_events(events)
+        .with_events_processor(service_fn(move |event: LambdaEvent| {
+            let signals = taker.clone();
+            async move {
+                if let Some(signal) = signal(event.next) {
+                    signals.deliver(signal).await;
+                }
+                Ok::<(), Error>(())
+            }
+        }))
+        .register()
+        .await?;
+    let extension_id = registered.extension_id.clone();
+    let poller_id = extension_id.clone();
+    let polling = async move {
+        if let Err(error) = registered.run().await {
+            let line = Line::new(Level::Debug, "the connection to Lambda broke; polling goes on");
+            log.write(line.with("cause", error.to_string()));
+        }
+        let client = PooledClient::builder().build();
+        loop {
+            if let Polled::Signal(signal) = poll::next(&client, &poller_id).await {
+                signals.deliver(signal).await;
+            }
+        }
+    };
+    Ok((extension_id, polling))
+}
+
+/// None for an event without a usable request id, which is let pass.
+fn signal(event: NextEvent) -> Option<Signal> {
+    match event {
+        NextEvent::Invoke(InvokeEvent {
+            deadline_ms,
+            request_id,
+            invoked_function_arn,
+            tracing,
+        }) => Some(Signal::Invoked(Invoked {
+            request_id: request_id.parse().ok()?,
+            function_arn: invoked_function_arn.into(),
+            deadline: deadline(deadline_ms),
+            header: TraceHeader::parse(&tracing.value),
+        })),
+        NextEvent::Shutdown(ShutdownEvent {
+            shutdown_reason,
+            deadline_ms,
+        }) => Some(Signal::Stopping(Stopping {
+            reason: shutdown_reason,
+            deadline: deadline(deadline_ms),
+        })),
+    }
+}
+
+fn deadline(deadline_ms: u64) -> Timestamp {
+    Timestamp::from_millis(i64::try_from(deadline_ms).unwrap_or(i64::MAX))
+}

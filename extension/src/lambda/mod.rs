@@ -1,0 +1,5 @@
+//! Talks to Lambda: register, poll, subscribe.
+
+pub mod lifecycle;
+pub mod poll;
+pub mod subscribe;

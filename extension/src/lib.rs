@@ -1,0 +1,12 @@
+//! The tracing extension, in reading order.
+
+pub mod app;
+pub mod clock;
+pub mod inbound;
+pub mod lambda;
+pub mod limits;
+pub mod logging;
+pub mod outbound;
+pub mod pipeline;
+pub mod settings;
+pub mod start;

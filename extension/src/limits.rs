@@ -1,0 +1,85 @@
+//! Every bound of the extension, and what happens at it.
+
+use std::time::Duration;
+
+use model::size::ByteCount;
+
+/// Least memory of the whole process, as Lambda gives its own daemon.
+pub const PROCESS_BUDGET_MIN: ByteCount = ByteCount::mib(16);
+/// Above [`PROCESS_BUDGET_MIN`], this share of the function's memory, in percent.
+pub const PROCESS_BUDGET_PERCENT: u64 = 3;
+/// What the process needs besides documents: code, runtime, TLS, one batch on its way. The spool gets the rest.
+pub const PROCESS_BASE: ByteCount = ByteCount::mib(8);
+/// Smallest spool that holds the largest document. A smaller setting is raised to it.
+pub const SPOOL_BUDGET_MIN: ByteCount = ByteCount::bytes(128 * 1024);
+/// What a document costs beyond its bytes: its place in the queue and the allocator's rounding.
+pub const DOCUMENT_OVERHEAD: ByteCount = ByteCount::bytes(160);
+
+/// Bytes of documents in one call to X-Ray. A batch ends before it; one larger document leaves alone.
+pub const BATCH_MAX: ByteCount = ByteCount::bytes(512 * 1024);
+
+/// Datagrams taken from the socket before they are looked at. What lies beyond stays in the kernel's buffer.
+pub const DATAGRAMS_PER_DRAIN: usize = 512;
+/// Bytes of datagrams taken from the socket before they are looked at; likewise.
+pub const DATAGRAM_BYTES_PER_DRAIN: usize = 1024 * 1024;
+/// Receive buffer asked of the system. It gives what it allows (208 KiB as a rule, doubled for bookkeeping).
+pub const UDP_RECEIVE_BUFFER: usize = 4 * 1024 * 1024;
+
+/// Longest telemetry delivery that is read. Lambda's own bound is about twice the 256 KiB we ask for.
+/// A longer one is answered 200 and counted as damaged.
+pub const TELEMETRY_BODY_MAX: usize = 1024 * 1024;
+/// Telemetry deliveries waiting for the engine; at the limit the listener makes Lambda wait.
+pub const TELEMETRY_QUEUE: usize = 16;
+/// Connections the telemetry listener serves at once; further ones wait to be accepted.
+pub const TELEMETRY_CONNECTIONS: usize = 8;
+
+/// Invocations known at once. Managed instances run up to 1,600; at the limit the oldest is closed as it stands.
+pub const OPEN_INVOCATIONS: usize = 2048;
+/// Closed invocations remembered for a late report or a straggling document; the oldest is forgotten.
+pub const CLOSED_INVOCATIONS: usize = 256;
+/// Ids remembered of one invocation's documents; beyond it nothing is adopted for `Invocation`.
+pub const OBSERVED_IDS: usize = 16_384;
+/// Open (`in_progress`) subsegments remembered of one invocation; further ones are not named in a cause.
+pub const OPEN_SUBSEGMENTS: usize = 32;
+
+/// What is left of the invocation's time for Lambda itself: nothing of ours runs later.
+pub const DEADLINE_MARGIN: Duration = Duration::from_millis(100);
+/// What is left of the shutdown's time to write the tally and leave.
+pub const SHUTDOWN_MARGIN: Duration = Duration::from_millis(200);
+/// Longest wait for a call at the end of an invocation. What is not delivered by then is kept.
+pub const FLUSH_MAX: Duration = Duration::from_millis(1000);
+/// Longest wait for one call while nobody waits for us (a handler runs, or SHUTDOWN's time).
+pub const ATTEMPT_MAX: Duration = Duration::from_millis(2000);
+/// Less time than this is not enough for a call: none is begun.
+pub const ATTEMPT_MIN: Duration = Duration::from_millis(20);
+/// Upper bound of the first pause after a failure.
+pub const BACKOFF_FIRST: Duration = Duration::from_millis(100);
+/// Upper bound of every pause that nobody asked for.
+pub const BACKOFF_MAX: Duration = Duration::from_secs(30);
+/// Longest pause X-Ray may ask for; a longer wish is shortened to it.
+pub const RETRY_AFTER_MAX: Duration = Duration::from_secs(300);
+/// Pause after a failure that only somebody can mend, such as missing permissions.
+pub const MENDED_PROBE: Duration = Duration::from_secs(60);
+/// Longest wait for X-Ray to take the tally at SHUTDOWN.
+pub const TELL_MAX: Duration = Duration::from_millis(300);
+/// After INVOKE, how long the first record ever is waited for. An environment that accepts the subscription
+/// and delivers nothing is then treated as one without the Telemetry API.
+pub const TELEMETRY_PROOF: Duration = Duration::from_millis(1000);
+/// Age at which documents leave while the handler still runs.
+pub const SEND_AGE: Duration = Duration::from_millis(1000);
+/// Longest wait of a document for the `platform.start` of its trace. Then it leaves as it came.
+pub const HOLD_MAX: Duration = Duration::from_millis(2000);
+/// At SHUTDOWN, how long records that are still to come are waited for.
+pub const SHUTDOWN_TELEMETRY_WAIT: Duration = Duration::from_millis(100);
+
+/// The gap between init and request above which the request did not wait for the init.
+pub const WAITED_FOR_INIT: Duration = Duration::from_millis(1000);
+/// The gap above which an init cannot belong to this sandbox's first request: none lives that long idle.
+pub const INIT_BELONGS: Duration = Duration::from_secs(24 * 3600);
+
+/// The same kind of problem is logged at most once in this time.
+pub const NOTICE_INTERVAL: Duration = Duration::from_secs(60);
+/// Kinds of problem remembered for that; further kinds are not logged.
+pub const NOTICE_KINDS: usize = 64;
+/// X-Ray error codes counted by name; further ones are counted together as `other`.
+pub const ERROR_CODES: usize = 32;

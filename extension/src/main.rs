@@ -1,0 +1,48 @@
+//! Starts the tracing extension and keeps the function safe if it cannot start.
+
+use std::process::ExitCode;
+
+use extension::logging::{self, Level, Line, Log};
+use extension::settings::{ProcessVars, Settings};
+use extension::start;
+
+const HELP: &str = "\
+fluoroscope-extension: traces AWS Lambda functions; runs as /opt/extensions/fluoroscope.
+
+Lambda starts it; it takes no arguments. On a laptop: fluoroscope local -- <command>
+Settings: the FLUOROSCOPE_* variables of the README's table.
+
+  --help     this text
+  --version  the version
+";
+
+fn main() -> ExitCode {
+    match std::env::args().nth(1).as_deref() {
+        Some("--help" | "-h") => print!("{HELP}"),
+        Some("--version" | "-V") => println!("fluoroscope-extension {}", env!("CARGO_PKG_VERSION")),
+        _ => return run(),
+    }
+    ExitCode::SUCCESS
+}
+
+fn run() -> ExitCode {
+    let (settings, problems) = Settings::read(&ProcessVars);
+    let log = Log {
+        level: settings.log_level,
+    };
+    logging::report_panics(log);
+    for problem in problems {
+        log.write(Line::new(Level::Warn, problem.to_string()));
+    }
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_io()
+        .enable_time()
+        .build();
+    match runtime {
+        Ok(runtime) => runtime.block_on(start::run(settings, log)),
+        Err(error) => {
+            log.always(Line::new(Level::Error, "could not start").with("cause", error.to_string()));
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -1,0 +1,33 @@
+//! Bounds of the outbounds, and what happens at each.
+
+use std::time::Duration;
+
+/// Time for a TCP connection and its TLS handshake; beyond it the endpoint counts as out of reach.
+pub const CONNECT_WAIT: Duration = Duration::from_secs(2);
+/// Time for one request and its whole answer; beyond it the endpoint counts as silent.
+pub const ATTEMPT_WAIT: Duration = Duration::from_secs(3);
+/// Share of the time left that an attempt on an older connection gets: what is dead without telling must
+/// leave time for a fresh one.
+pub const OLDER_CONNECTION_SHARE: u32 = 2;
+/// Least time that must be left for a second attempt; below it the first failure stands.
+pub const SECOND_ATTEMPT_MIN: Duration = Duration::from_millis(20);
+/// Idle connections kept. Calls go out one after another, so a second one would only age.
+pub const IDLE_CONNECTIONS_MAX: usize = 1;
+/// Age at which an idle connection is closed rather than used: what stands before X-Ray closes at about 60 s.
+pub const IDLE_CONNECTION_WAIT: Duration = Duration::from_secs(55);
+/// TLS sessions remembered for resumption; the oldest is forgotten. One endpoint needs one name.
+pub const TLS_SESSIONS_MAX: usize = 8;
+/// Bytes of an answer that are read. Fifty unprocessed items take about 15 KiB; a longer answer is not X-Ray's.
+pub const ANSWER_MAX_BYTES: usize = 64 * 1024;
+/// Characters kept of a text that came from outside; the rest is cut.
+pub const QUOTE_MAX_CHARS: usize = 300;
+/// Characters kept of an error code; real ones are below 40.
+pub const CODE_MAX_CHARS: usize = 64;
+/// Time for the container credentials endpoint, which is in the same sandbox.
+pub const CREDENTIALS_WAIT: Duration = Duration::from_secs(1);
+/// Container credentials are renewed this long before they expire.
+pub const CREDENTIALS_MARGIN: Duration = Duration::from_secs(300);
+/// Bytes of a credentials answer; a longer one is refused. Real ones are below 3 KiB.
+pub const CREDENTIALS_ANSWER_MAX_BYTES: usize = 16 * 1024;
+/// Bytes of an authorization token file; a longer one is refused.
+pub const TOKEN_FILE_MAX_BYTES: u64 = 16 * 1024;

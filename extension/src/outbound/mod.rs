@@ -1,0 +1,32 @@
+//! Adapters out: everything that leaves the sandbox.
+
+pub mod limits;
+
+pub mod endpoint;
+
+pub mod credentials;
+
+pub mod signing;
+
+pub mod body;
+
+pub mod deadline;
+
+pub mod connection;
+
+pub mod quote;
+
+pub mod codes;
+
+pub mod answer;
+
+pub mod settle;
+
+pub mod error;
+
+pub mod xray;
+
+pub mod task;
+
+#[cfg(test)]
+mod stage;

@@ -1,0 +1,69 @@
+//! The task that owns the sender: one job after another, so that the loop never waits for X-Ray.
+
+use std::time::Duration;
+
+use model::wire::xray_api::TelemetryRecord;
+use tokio::sync::mpsc;
+
+use super::credentials::CredentialSource;
+use super::endpoint::{Endpoint, EndpointError};
+use super::xray::XraySender;
+use crate::clock::Clock;
+use crate::pipeline::outcome::{Failure, Outcome};
+use crate::pipeline::spool::Batch;
+
+/// What the loop asks for.
+#[derive(Debug)]
+pub enum Job {
+    /// Send a batch.
+    Send(Batch, Duration),
+    /// Tell X-Ray the tally.
+    Tell(TelemetryRecord, Duration),
+    /// Forget credentials and connections.
+    Forget,
+}
+
+/// What became of a job. [`Job::Forget`] has no answer.
+#[derive(Debug)]
+pub enum Done {
+    /// Of a batch.
+    Sent(Outcome),
+    /// Of the tally.
+    Told,
+}
+
+/// Works until nobody asks any more.
+pub async fn work(
+    endpoint: Result<Endpoint, EndpointError>,
+    credentials: CredentialSource,
+    mut jobs: mpsc::Receiver<Job>,
+    done: mpsc::Sender<Done>,
+) {
+    let mut sender = endpoint
+        .map(|endpoint| XraySender::new(endpoint, credentials))
+        .map_err(Failure::from);
+    while let Some(job) = jobs.recv().await {
+        let now = Clock.now();
+        let answer = match (job, &mut sender) {
+            (Job::Send(batch, wait), Ok(sender)) => {
+                Done::Sent(sender.send(&batch.documents, now, wait).await)
+            }
+            (Job::Send(..), Err(failure)) => Done::Sent(Outcome::Failed(failure.clone())),
+            (Job::Tell(record, wait), Ok(sender)) => {
+                // Best effort: the same numbers are in the log.
+                let _ = sender.send_telemetry(record, now, wait).await;
+                Done::Told
+            }
+            (Job::Tell(..), Err(_)) => Done::Told,
+            (Job::Forget, sender) => {
+                if let Ok(sender) = sender {
+                    sender.forget();
+                }
+                continue;
+            }
+        };
+        if done.send(answer).await.is_err() {
+            return;
+        }
+    }
+}

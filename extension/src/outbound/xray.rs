@@ -1,0 +1,240 @@
+//! Sends batches of documents, and the tally, to X-Ray.
+//!
+//! Invariants
+//! - Nothing is built, connected or fetched before the first call.
+//! - A call makes at most one attempt more than one for a stale connection, and one for expired
+//!   credentials; every other pause and retry is the engine's decision.
+//! - After any failure the next call opens a connection of its own.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use model::time::Timestamp;
+use model::wire::xray_api::{
+    PUT_TELEMETRY_RECORDS_PATH, PUT_TRACE_SEGMENTS_PATH, PutTelemetryRecords, TelemetryRecord,
+};
+
+use super::answer::{Answer, Refusal};
+use super::body::put_trace_segments;
+use super::connection::{Connection, read_bounded};
+use super::credentials::CredentialSource;
+use super::deadline::Deadline;
+use super::endpoint::Endpoint;
+use super::error::SendError;
+use super::limits::{ANSWER_MAX_BYTES, ATTEMPT_WAIT, OLDER_CONNECTION_SHARE, SECOND_ATTEMPT_MIN};
+use super::settle::settle;
+use super::signing::{JSON, Scope, Unsigned, sign};
+use crate::pipeline::outcome::{Answered, Failure, Outcome};
+
+/// The one sender of a process.
+#[derive(Debug)]
+pub struct XraySender {
+    endpoint: Endpoint,
+    credentials: CredentialSource,
+    connection: Connection,
+    attempt_wait: Duration,
+}
+
+/// An operation of X-Ray.
+#[derive(Debug, Clone, Copy)]
+struct Operation {
+    name: &'static str,
+    path: &'static str,
+    permission: &'static str,
+}
+
+const PUT_TRACE_SEGMENTS: Operation = Operation {
+    name: "PutTraceSegments",
+    path: PUT_TRACE_SEGMENTS_PATH,
+    permission: "xray:PutTraceSegments",
+};
+const PUT_TELEMETRY_RECORDS: Operation = Operation {
+    name: "PutTelemetryRecords",
+    path: PUT_TELEMETRY_RECORDS_PATH,
+    permission: "xray:PutTelemetryRecords",
+};
+
+/// One call, which may take several attempts.
+#[derive(Debug)]
+struct Call {
+    operation: Operation,
+    body: Bytes,
+    documents: usize,
+    deadline: Deadline,
+}
+
+impl XraySender {
+    /// Prepares to send; costs nothing until the first call.
+    pub fn new(endpoint: Endpoint, credentials: CredentialSource) -> Self {
+        let connection = Connection::to(&endpoint.url("/"));
+        Self {
+            endpoint,
+            credentials,
+            connection,
+            attempt_wait: ATTEMPT_WAIT,
+        }
+    }
+
+    /// Where it sends to.
+    pub fn endpoint(&self) -> &Endpoint {
+        &self.endpoint
+    }
+
+    /// Sends one batch and waits at most `wait` for X-Ray's judgement. `now` is the wall clock.
+    ///
+    /// The engine cuts batches: at most 50 documents, each UTF-8.
+    pub async fn send(&mut self, documents: &[impl AsRef<[u8]>], now: Timestamp, wait: Duration) -> Outcome {
+        if documents.is_empty() {
+            return Outcome::Answered(Answered::default());
+        }
+        let deadline = Deadline::starting(now, wait);
+        let call = Call {
+            operation: PUT_TRACE_SEGMENTS,
+            body: put_trace_segments(documents).into(),
+            documents: documents.len(),
+            deadline,
+        };
+        let items = match self.exchange(&call).await {
+            Ok(answer) => answer.unprocessed().map_err(|reason| SendError::Garbled {
+                endpoint: self.endpoint.name().to_owned(),
+                status: answer.status,
+                reason,
+            }),
+            Err(error) => Err(error),
+        };
+        match items {
+            Ok(items) => Outcome::Answered(Answered {
+                documents: documents.len(),
+                unprocessed: settle(items, documents),
+            }),
+            Err(error) => Outcome::Failed(error.into()),
+        }
+    }
+
+    /// Sends one record of the tally. Best effort: nothing is kept for a second try.
+    ///
+    /// # Errors
+    /// Says why X-Ray did not get it.
+    pub async fn send_telemetry(
+        &mut self,
+        record: TelemetryRecord,
+        now: Timestamp,
+        wait: Duration,
+    ) -> Result<(), Failure> {
+        let records = PutTelemetryRecords {
+            telemetry_records: vec![record],
+            ..Default::default()
+        };
+        let body = serde_json::to_vec(&records).unwrap_or_default();
+        let deadline = Deadline::starting(now, wait);
+        let call = Call {
+            operation: PUT_TELEMETRY_RECORDS,
+            body: body.into(),
+            documents: 1,
+            deadline,
+        };
+        self.exchange(&call).await?;
+        Ok(())
+    }
+
+    /// Forgets what a snapshot must not carry over: fetched credentials and the connection.
+    pub fn forget(&mut self) {
+        self.credentials.forget();
+        self.connection.drop_idle();
+    }
+
+    async fn exchange(&mut self, call: &Call) -> Result<Answer, SendError> {
+        let (mut has_reconnected, mut has_renewed) = (false, false);
+        loop {
+            let dialled = self.connection.dialled();
+            let result = self.attempt(call).await;
+            let used_older_connection = self.connection.dialled() == dialled;
+            let has_time = call.deadline.left() >= SECOND_ATTEMPT_MIN;
+            match result {
+                Ok(answer) if answer.is_success() => return Ok(answer),
+                Ok(answer) => {
+                    let refusal = Refusal::read(&answer, call.deadline.now());
+                    if refusal.is_expired() {
+                        self.credentials.forget();
+                        if self.credentials.can_renew() && !has_renewed && has_time {
+                            has_renewed = true;
+                            continue;
+                        }
+                    }
+                    return Err(self.refused(call, refusal));
+                }
+                Err(error) => {
+                    self.connection.drop_idle();
+                    let is_stale = used_older_connection && error.may_be_stale_connection();
+                    if is_stale && !has_reconnected && has_time {
+                        has_reconnected = true;
+                        continue;
+                    }
+                    return Err(error);
+                }
+            }
+        }
+    }
+
+    async fn attempt(&mut self, call: &Call) -> Result<Answer, SendError> {
+        if call.deadline.left().is_zero() {
+            return Err(self.silent(Duration::ZERO));
+        }
+        let share = if self.connection.may_be_open() {
+            OLDER_CONNECTION_SHARE
+        } else {
+            1
+        };
+        let credentials = self.credentials.current(call.deadline).await?;
+        let url = self.endpoint.url(call.operation.path);
+        let unsigned = Unsigned {
+            method: "POST",
+            url: url.as_str(),
+            content_type: JSON,
+            body: &call.body,
+        };
+        let scope = Scope::xray(self.endpoint.region());
+        let headers = sign(unsigned, scope, &credentials, call.deadline.now())?;
+        let request = self
+            .connection
+            .client()?
+            .post(url)
+            .headers(headers)
+            .body(call.body.clone());
+        let wait = self.attempt_wait.min(call.deadline.left() / share);
+        let exchange = async {
+            let response = request.send().await?;
+            let (status, headers) = (response.status().as_u16(), response.headers().clone());
+            let content = read_bounded(response, ANSWER_MAX_BYTES).await?;
+            Ok(Answer {
+                status,
+                headers,
+                content,
+            })
+        };
+        match tokio::time::timeout(wait, exchange).await {
+            Ok(result) => result.map_err(|error| SendError::transport(self.endpoint.name(), error)),
+            Err(_) => Err(self.silent(wait)),
+        }
+    }
+
+    fn silent(&self, waited: Duration) -> SendError {
+        SendError::Silent {
+            endpoint: self.endpoint.name().to_owned(),
+            waited_ms: waited.as_millis(),
+        }
+    }
+
+    fn refused(&self, call: &Call, refusal: Refusal) -> SendError {
+        SendError::Refused {
+            endpoint: self.endpoint.name().to_owned(),
+            operation: call.operation.name,
+            mend: refusal.mend(call.operation.permission),
+            refusal,
+            documents: call.documents,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,244 @@
+//! Hangs the function's documents under the segments we make, and watches what they say of each other.
+
+use std::collections::HashSet;
+
+use model::ids::SegmentId;
+use model::time::Timestamp;
+use model::wire::document_scan::Head;
+
+use super::identity::{Identity, SegmentIds};
+use super::spool::Document;
+use crate::limits::{OBSERVED_IDS, OPEN_SUBSEGMENTS};
+
+/// Rewrites the parent of a document that hangs under P or W, where that is not S, to the function's segment.
+///
+/// In place: 16 digits for 16 digits. Every other document stays as it is.
+pub fn attach(document: &mut Document, identity: &Identity, ids: &SegmentIds) {
+    let Some(parent) = &mut document.parent else {
+        return;
+    };
+    let is_callers = [identity.invoke_parent, identity.start_parent].contains(&Some(parent.id));
+    if !is_callers || Some(parent.id) == identity.span_id {
+        return;
+    }
+    let digits = ids.function.to_string();
+    if let Some(place) = document.bytes.get_mut(parent.digits.clone())
+        && place.len() == digits.len()
+    {
+        place.copy_from_slice(digits.as_bytes());
+        parent.id = ids.function;
+    }
+}
+
+/// What the documents of one invocation say.
+#[derive(Debug, Default)]
+pub struct Observed {
+    ids: HashSet<SegmentId>,
+    parents: HashSet<SegmentId>,
+    faulty_parents: HashSet<SegmentId>,
+    open: Vec<(SegmentId, Box<str>)>,
+    last_end: Option<Timestamp>,
+    is_overfull: bool,
+}
+
+impl Observed {
+    /// Notes a document and the ids of the subsegments nested in it.
+    pub fn note(&mut self, head: &Head, nested: impl IntoIterator<Item = SegmentId>) {
+        if self.ids.len() + self.parents.len() >= OBSERVED_IDS {
+            self.is_overfull = true;
+            return;
+        }
+        self.ids.insert(head.id);
+        self.ids.extend(nested);
+        if let Some(parent) = &head.parent {
+            self.parents.insert(parent.id);
+            if head.fault {
+                self.faulty_parents.insert(parent.id);
+            }
+        }
+        self.last_end = self.last_end.max(head.end_time);
+        self.open.retain(|(id, _)| *id != head.id);
+        if let Some(name) = &head.open_name
+            && self.open.len() < OPEN_SUBSEGMENTS
+        {
+            self.open.push((head.id, name.clone()));
+        }
+    }
+
+    /// Whether a document of the invocation has this id.
+    pub fn knows(&self, id: SegmentId) -> bool {
+        self.ids.contains(&id)
+    }
+
+    /// The id that nobody announced but the function's top-level documents hang under (V): an Invocation
+    /// subsegment of the sandbox's own. None if there are several such, or none.
+    pub fn adopted(&self, identity: &Identity, ids: &SegmentIds) -> Option<SegmentId> {
+        if self.is_overfull {
+            return None;
+        }
+        let mut unknown = self
+            .parents
+            .iter()
+            .filter(|&&parent| !self.ids.contains(&parent) && !is_known(parent, identity, ids));
+        let only = unknown.next()?;
+        unknown.next().is_none().then_some(*only)
+    }
+
+    /// Whether a top-level document says `fault`: the nearest to a handler's exception that documents tell.
+    pub fn has_top_level_fault(&self) -> bool {
+        self.faulty_parents
+            .iter()
+            .any(|parent| !self.ids.contains(parent))
+    }
+
+    /// The name of the subsegment that was opened last and never closed.
+    pub fn last_open(&self) -> Option<&str> {
+        self.open.last().map(|(_, name)| name.as_ref())
+    }
+
+    /// The latest end of a document.
+    pub fn last_end(&self) -> Option<Timestamp> {
+        self.last_end
+    }
+}
+
+fn is_known(parent: SegmentId, identity: &Identity, ids: &SegmentIds) -> bool {
+    [
+        identity.span_id,
+        identity.invoke_parent,
+        identity.start_parent,
+        Some(ids.function),
+        Some(ids.lambda),
+    ]
+    .contains(&Some(parent))
+}
+
+#[cfg(test)]
+mod tests {
+    use model::ids::{RequestId, TraceId};
+    use model::wire::document_scan;
+
+    use super::*;
+
+    const P: &str = "1111111111111111";
+    const S: &str = "2222222222222222";
+    const W: &str = "3333333333333333";
+    const V: &str = "4444444444444444";
+
+    fn id(text: &str) -> SegmentId {
+        text.parse().unwrap()
+    }
+
+    fn identity(p: Option<&str>, s: Option<&str>, w: Option<&str>) -> (Identity, SegmentIds) {
+        let identity = Identity {
+            trace_id: TraceId::from_bytes([1; 16]),
+            invoke_parent: p.map(id),
+            span_id: s.map(id),
+            start_parent: w.map(id),
+            is_sampled: true,
+        };
+        let request: RequestId = "r-1".parse().unwrap();
+        (identity, identity.segments(&request))
+    }
+
+    fn json(own: &str, parent: &str, more: &str) -> String {
+        format!(
+            r#"{{"name":"x","type":"subsegment","trace_id":"1-01010101-010101010101010101010101","id":"{own}","parent_id":"{parent}"{more}}}"#
+        )
+    }
+
+    /// The parent of a document that hung under `parent`, the function's id as "function".
+    #[track_caller]
+    fn check(parent: &str, [p, s, w]: [Option<&str>; 3], expected: &str) {
+        let (identity, ids) = identity(p, s, w);
+        let bytes = json("5555555555555555", parent, "").into_bytes();
+        let head = document_scan::scan(&bytes).unwrap();
+        let mut document = Document {
+            bytes: bytes.into(),
+            trace_id: head.trace_id,
+            parent: head.parent,
+            arrived: Timestamp::default(),
+            is_noted: false,
+        };
+        attach(&mut document, &identity, &ids);
+        let written = document_scan::scan(&document.bytes).unwrap().parent.unwrap().id;
+        assert_eq!(document.parent.unwrap().id, written);
+        let shown = if Some(written) != identity.span_id && written == ids.function {
+            "function".into()
+        } else {
+            written.to_string()
+        };
+        assert_eq!(shown, expected);
+    }
+
+    #[test]
+    fn only_what_hangs_under_the_caller_is_rewritten() {
+        check(S, [Some(S), Some(S), Some(W)], S); // current: already there
+        check(V, [Some(S), Some(S), Some(W)], V); // classic: adopted, not rewritten
+        check(W, [Some(S), Some(S), Some(W)], S); // under AWS::Lambda: one level too high
+        check(S, [None, Some(S), Some(W)], S); // managed
+        check(P, [Some(P), None, Some(P)], "function"); // PassThrough
+        check(P, [Some(P), None, None], "function"); // no telemetry
+        check(V, [Some(P), None, None], V); // nested: its parent is another document
+    }
+
+    #[test]
+    fn the_one_parent_that_nobody_has_is_adopted() {
+        let (identity, ids) = identity(Some(S), Some(S), Some(W));
+        let observe = |documents: &[String]| {
+            let mut observed = Observed::default();
+            for document in documents {
+                let nested = document_scan::nested_ids(document.as_bytes(), 10);
+                observed.note(&document_scan::scan(document.as_bytes()).unwrap(), nested);
+            }
+            observed.adopted(&identity, &ids)
+        };
+        let a = "aaaaaaaaaaaaaaaa";
+        let b = "bbbbbbbbbbbbbbbb";
+        assert_eq!(observe(&[]), None);
+        assert_eq!(observe(&[json(a, S, ""), json(b, W, "")]), None);
+        assert_eq!(observe(&[json(b, a, ""), json(a, V, "")]), Some(id(V))); // the child came first
+        assert_eq!(observe(&[json(a, V, ""), json(b, V, "")]), Some(id(V)));
+        assert_eq!(observe(&[json(a, V, ""), json(b, P, "")]), None); // two such: no guess
+        let tree = json(a, V, r#","subsegments":[{"id":"cccccccccccccccc"}]"#);
+        assert_eq!(observe(&[tree, json(b, "cccccccccccccccc", "")]), Some(id(V))); // nested ids count
+    }
+
+    #[test]
+    fn a_fault_counts_at_the_top_only() {
+        let mut observed = Observed::default();
+        let nested = json("aaaaaaaaaaaaaaaa", "bbbbbbbbbbbbbbbb", r#","fault":true"#);
+        observed.note(&document_scan::scan(nested.as_bytes()).unwrap(), []);
+        observed.note(
+            &document_scan::scan(json("bbbbbbbbbbbbbbbb", S, "").as_bytes()).unwrap(),
+            [],
+        );
+        assert!(!observed.has_top_level_fault());
+        observed.note(
+            &document_scan::scan(json("cccccccccccccccc", S, r#","fault":true"#).as_bytes()).unwrap(),
+            [],
+        );
+        assert!(observed.has_top_level_fault());
+    }
+
+    #[test]
+    fn an_open_subsegment_is_remembered_until_it_closes() {
+        let mut observed = Observed::default();
+        let open =
+            |own| json(own, S, r#","in_progress":true"#).replace(r#""x""#, &format!(r#""call {own}""#));
+        observed.note(
+            &document_scan::scan(open("aaaaaaaaaaaaaaaa").as_bytes()).unwrap(),
+            [],
+        );
+        observed.note(
+            &document_scan::scan(open("bbbbbbbbbbbbbbbb").as_bytes()).unwrap(),
+            [],
+        );
+        assert_eq!(observed.last_open(), Some("call bbbbbbbbbbbbbbbb"));
+        observed.note(
+            &document_scan::scan(json("bbbbbbbbbbbbbbbb", S, "").as_bytes()).unwrap(),
+            [],
+        );
+        assert_eq!(observed.last_open(), Some("call aaaaaaaaaaaaaaaa"));
+    }
+}

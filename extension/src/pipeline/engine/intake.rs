@@ -1,0 +1,180 @@
+//! Documents on their way in: decoded, judged, attached, held.
+
+use std::borrow::Cow;
+
+use model::ids::RequestId;
+use model::time::Timestamp;
+use model::wire::document_scan::{self, Head, Refusal};
+use model::wire::udp_frame::{self, Body, FrameError};
+
+use super::super::attach::attach;
+use super::super::spool::Document;
+use super::super::tally::{Origin, ShedReason};
+use super::{Engine, Telemetry};
+use crate::limits::{HOLD_MAX, OBSERVED_IDS};
+use crate::logging::{Level, Line};
+
+impl Engine {
+    pub(super) fn take_in(&mut self, now: Timestamp, datagrams: Vec<Box<[u8]>>) {
+        for datagram in datagrams {
+            match udp_frame::decode(&datagram) {
+                Ok(Body::Json(body)) => self.take_body(now, body, &datagram),
+                Ok(Body::OtlpSpans(_)) => {
+                    self.refuse(now, "otlp_spans", "OTLP over UDP is not supported yet")
+                }
+                Ok(Body::OtlpMetrics(_)) => self.refuse(now, "otlp_metrics", "metrics are not supported"),
+                Err(FrameError::Empty) => {}
+                Err(error) => self.refuse(now, frame_reason(error), error.to_string()),
+            }
+        }
+    }
+
+    fn take_body(&mut self, now: Timestamp, body: &[u8], datagram: &[u8]) {
+        let (documents, refusal) = document_scan::split(body);
+        for document in documents {
+            match document_scan::scan(document) {
+                Ok(head) => {
+                    self.tally.received(Origin::Udp, 1);
+                    self.keep(now, head, document);
+                }
+                Err(refusal) => self.refuse(now, refusal_reason(refusal), refusal.to_string()),
+            }
+        }
+        if let Some(refusal) = refusal {
+            self.refuse(now, refusal_reason(refusal), refusal.to_string());
+        }
+        debug_assert!(!datagram.is_empty(), "empty datagrams carry nothing");
+    }
+
+    fn refuse(&mut self, now: Timestamp, reason: &'static str, why: impl Into<Cow<'static, str>>) {
+        self.tally.received(Origin::Udp, 1);
+        self.tally.rejected(reason);
+        let line = Line::new(Level::Warn, "a document was rejected")
+            .with("reason", reason)
+            .with("detail", why.into().into_owned());
+        self.notice(now, reason, line);
+    }
+
+    /// Holds a document that was judged good.
+    fn keep(&mut self, now: Timestamp, head: Head, bytes: &[u8]) {
+        let mut document = Document {
+            bytes: bytes.into(),
+            trace_id: head.trace_id,
+            parent: head.parent.clone(),
+            arrived: now,
+            is_noted: false,
+        };
+        let may_wait = self.telemetry != Telemetry::Absent && self.config.emission.is_possible();
+        let waits = if let Some(invocation) = self.invocations.of_trace(head.trace_id) {
+            let nested = head
+                .has_subsegments
+                .then(|| document_scan::nested_ids(bytes, OBSERVED_IDS));
+            let parent = head.parent.as_ref().map(|parent| parent.id);
+            let is_nested = parent.is_none_or(|parent| invocation.observed.knows(parent));
+            invocation.observed.note(&head, nested.into_iter().flatten());
+            document.is_noted = true;
+            let is_final = invocation.is_started() || !may_wait;
+            if let (true, Some(identity)) = (is_final, invocation.identity())
+                && self.config.emission.applies(&identity)
+            {
+                attach(
+                    &mut document,
+                    &identity,
+                    &identity.segments(&invocation.request_id),
+                );
+            }
+            !is_final && !is_nested
+        } else if let Some(closed) = self.invocations.closed_of_trace(head.trace_id) {
+            if let Some(identity) = closed.identity.filter(|_| closed.is_emitted) {
+                attach(&mut document, &identity, &identity.segments(&closed.request_id));
+            }
+            false
+        } else {
+            // Of a trace nobody has announced yet: records and datagrams race each other.
+            may_wait && head.parent.is_some()
+        };
+        self.hold(document, waits);
+    }
+
+    pub(super) fn hold(&mut self, document: Document, waits: bool) {
+        let shed = if waits {
+            self.spool.push_waiting(document)
+        } else {
+            self.spool.push(document)
+        };
+        self.tally.shed(ShedReason::Budget, shed.documents);
+    }
+
+    /// Lets the waiting documents of an invocation's trace leave, now that its identity is known.
+    pub(super) fn release(&mut self, request: &RequestId) {
+        let Some(trace) = self
+            .invocations
+            .find(request)
+            .and_then(|invocation| invocation.trace_id())
+        else {
+            return;
+        };
+        let Some(invocation) = self.invocations.of_trace(trace) else {
+            return;
+        };
+        let Some(identity) = invocation.identity() else {
+            return;
+        };
+        let ids = identity.segments(&invocation.request_id);
+        let applies = self.config.emission.applies(&identity);
+        let is_due = |document: &Document| document.trace_id == trace;
+        self.spool.release(is_due, |document| {
+            if !document.is_noted
+                && let Ok(head) = document_scan::scan(&document.bytes)
+            {
+                let nested = head
+                    .has_subsegments
+                    .then(|| document_scan::nested_ids(&document.bytes, OBSERVED_IDS));
+                invocation.observed.note(&head, nested.into_iter().flatten());
+                document.is_noted = true;
+            }
+            if applies {
+                attach(document, &identity, &ids);
+            }
+        });
+    }
+
+    /// Lets waiting documents leave as they came.
+    pub(super) fn release_waiting(&mut self, is_due: impl Fn(&Document) -> bool) {
+        self.spool.release(is_due, |_| ());
+    }
+
+    /// No document waits longer than [`HOLD_MAX`] for a trace to be announced.
+    pub(super) fn release_overdue(&mut self, now: Timestamp) {
+        if self.wake_to_release().is_some_and(|when| now >= when) {
+            self.release_waiting(|document| now >= document.arrived.after(HOLD_MAX));
+        }
+    }
+
+    pub(super) fn wake_to_release(&self) -> Option<Timestamp> {
+        self.spool.oldest_waiting().map(|arrived| arrived.after(HOLD_MAX))
+    }
+}
+
+const fn frame_reason(error: FrameError) -> &'static str {
+    match error {
+        FrameError::Empty => "empty",
+        FrameError::NoHeader => "no_header",
+        FrameError::BadHeader => "bad_header",
+        FrameError::NoBody => "no_body",
+    }
+}
+
+const fn refusal_reason(refusal: Refusal) -> &'static str {
+    match refusal {
+        Refusal::TooLarge => "too_large",
+        Refusal::NotUtf8 => "not_utf8",
+        Refusal::NotJson => "not_json",
+        Refusal::NotObject => "not_object",
+        Refusal::EmptyArray => "empty_array",
+        Refusal::BadTraceId => "bad_trace_id",
+        Refusal::BadId => "bad_id",
+        Refusal::BadParentId => "bad_parent_id",
+        Refusal::BadName => "bad_name",
+    }
+}

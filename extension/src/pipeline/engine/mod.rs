@@ -1,0 +1,358 @@
+//! The state machine: an event in, effects out.
+//!
+//! The only way state changes. Never waits, never reads a clock.
+//!
+//! Invariants
+//! - Every INVOKE is answered by exactly one [`Effect::Next`], at the latest at its deadline less a margin.
+//! - Nothing waits for a record that cannot come.
+//! - SHUTDOWN ends in exactly one [`Effect::Finish`], at the latest at its deadline less a margin.
+
+mod intake;
+mod sending;
+mod stopping;
+mod telling;
+
+#[cfg(test)]
+mod tests;
+
+use model::ids::RequestId;
+use model::size::ByteCount;
+use model::time::Timestamp;
+use model::wire::telemetry::{Delivery, Event as RecordEvent};
+use serde_json::Value;
+
+use super::event::{Effect, Event};
+use super::identity::Emission;
+use super::invocation::Invoked;
+use super::invocations::{Change, Invocations};
+use super::notices::Notices;
+use super::platform::Function;
+use super::spool::Spool;
+use super::tally::Tally;
+use crate::limits::{DEADLINE_MARGIN, FLUSH_MAX, TELEMETRY_PROOF};
+use crate::logging::{Level, Line};
+use sending::Sending;
+
+/// What the engine is told once.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// When the platform's segments are made here.
+    pub emission: Emission,
+    /// Managed instances: many requests at once, no INVOKE, no freeze.
+    pub is_managed: bool,
+    /// The function.
+    pub function: Function,
+    /// Bytes of documents held.
+    pub spool_budget: ByteCount,
+    /// Different in every sandbox: spreads retries.
+    pub seed: u64,
+}
+
+/// Where in Lambda's cycle we are.
+#[derive(Debug)]
+enum Phase {
+    /// Lambda has our next: it may freeze us at any moment.
+    Waiting,
+    /// A handler runs and our next is held back until its runtime is done.
+    Running {
+        request: RequestId,
+        since: Timestamp,
+        until: Option<Timestamp>,
+    },
+    /// The runtime is done; what it sent lies in the socket.
+    Draining {
+        request: RequestId,
+        until: Option<Timestamp>,
+    },
+    /// The last documents of the invocation are leaving.
+    Flushing { until: Timestamp },
+    /// SHUTDOWN.
+    Stopping(stopping::Stop),
+    /// Finished; nothing happens any more.
+    Stopped,
+}
+
+/// Whether records of the Telemetry API come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Telemetry {
+    /// Subscribed, or about to be; some environments accept a subscription and deliver nothing.
+    Promised,
+    /// Records have come.
+    Proven,
+    /// None will come.
+    Absent,
+}
+
+/// See the module.
+pub struct Engine {
+    config: Config,
+    phase: Phase,
+    telemetry: Telemetry,
+    invocations: Invocations,
+    spool: Spool,
+    sending: Sending,
+    tally: Tally,
+    notices: Notices,
+    effects: Vec<Effect>,
+    /// Of the last event.
+    now: Timestamp,
+}
+
+impl Engine {
+    /// An engine before its first event.
+    pub fn new(config: Config) -> Self {
+        Self {
+            phase: Phase::Waiting,
+            telemetry: Telemetry::Promised,
+            invocations: Invocations::default(),
+            spool: Spool::new(config.spool_budget),
+            sending: Sending::new(config.seed),
+            tally: Tally::default(),
+            notices: Notices::default(),
+            effects: Vec::new(),
+            now: Timestamp::default(),
+            config,
+        }
+    }
+
+    /// The account so far.
+    pub fn tally(&self) -> &Tally {
+        &self.tally
+    }
+
+    /// Documents held.
+    pub fn held_documents(&self) -> u64 {
+        self.spool.held_documents()
+    }
+
+    /// Takes one event and says what to do.
+    pub fn handle(&mut self, now: Timestamp, event: Event) -> Vec<Effect> {
+        self.now = now;
+        if !matches!(self.phase, Phase::Stopped) {
+            match event {
+                Event::Invoked(invoked) => self.begin(now, invoked),
+                Event::Stopping(stopping) => self.stop(now, stopping),
+                Event::Subscribed(is_subscribed) => self.subscribed(is_subscribed),
+                Event::Delivered(delivery) => self.observe(now, delivery),
+                Event::Arrived(datagrams) => self.take_in(now, datagrams),
+                Event::Drained => self.drained(now),
+                Event::Settled(outcome) => self.settle(now, outcome),
+                Event::Told => self.told(),
+                Event::OutboundLost => self.lose_outbound(),
+                Event::Tick => {}
+            }
+            self.move_on(now);
+        }
+        std::mem::take(&mut self.effects)
+    }
+
+    fn begin(&mut self, now: Timestamp, invoked: Invoked) {
+        // One sandbox runs one request at a time: whatever is open is over.
+        for id in self.invocations.open_ids() {
+            if id != invoked.request_id {
+                self.close(now, &id);
+            }
+        }
+        let request = invoked.request_id.clone();
+        let until =
+            (invoked.deadline > Timestamp::default()).then(|| invoked.deadline.before(DEADLINE_MARGIN));
+        self.invocations.invoked(now, invoked);
+        if self.telemetry == Telemetry::Absent {
+            self.release(&request);
+            self.next();
+            return;
+        }
+        self.phase = Phase::Running {
+            request: request.clone(),
+            since: now,
+            until,
+        };
+        let is_done = self
+            .invocations
+            .find(&request)
+            .is_none_or(|invocation| invocation.done.is_some());
+        if is_done {
+            self.drain(request, until);
+        }
+    }
+
+    fn subscribed(&mut self, is_subscribed: bool) {
+        if is_subscribed {
+            return;
+        }
+        self.telemetry = Telemetry::Absent;
+        self.release_waiting(|_| true);
+    }
+
+    fn observe(&mut self, now: Timestamp, delivery: Delivery) {
+        self.telemetry = Telemetry::Proven;
+        let rejects = delivery.rejects;
+        self.tally.telemetry("damaged", rejects.damaged);
+        self.tally.telemetry("untyped", rejects.untyped);
+        self.tally.telemetry("untimed", rejects.untimed);
+        self.tally.telemetry("incomplete", rejects.incomplete);
+        let mut changes = Vec::new();
+        for record in delivery.records {
+            self.note_oddity(now, &record.event);
+            changes.extend(self.invocations.note(record));
+        }
+        // Records of one delivery come in any order, so they are acted on when all of them are known.
+        for change in changes {
+            self.act_on(now, change);
+        }
+        while let Some(overdue) = self.invocations.overdue() {
+            self.close(now, &overdue);
+        }
+    }
+
+    fn note_oddity(&mut self, now: Timestamp, event: &RecordEvent) {
+        match event {
+            RecordEvent::Unknown(kind) => self.tally.telemetry(format!("unknown {kind}"), 1),
+            RecordEvent::LogsDropped { records, bytes } => {
+                let line = Line::new(
+                    Level::Warn,
+                    "Lambda dropped telemetry records; timings may be missing",
+                )
+                .with("records", *records)
+                .with("bytes", *bytes);
+                self.notice(now, "logs_dropped", line);
+            }
+            _ => {}
+        }
+    }
+
+    fn act_on(&mut self, now: Timestamp, change: Change) {
+        match change {
+            Change::Started(request) => self.release(&request),
+            Change::Done(request) => match &self.phase {
+                Phase::Running {
+                    request: running,
+                    until,
+                    ..
+                } if *running == request => {
+                    let until = *until;
+                    self.drain(request, until);
+                }
+                // INVOKE is still to be read: it will find the invocation done.
+                Phase::Waiting | Phase::Running { .. } if self.is_ahead_of_invoke(&request) => {}
+                Phase::Draining {
+                    request: draining, ..
+                } if *draining == request => {}
+                _ => self.close_unless_report_tells_more(now, &request),
+            },
+            Change::Reported(request) => {
+                let is_current = match &self.phase {
+                    Phase::Running { request: current, .. } | Phase::Draining { request: current, .. } => {
+                        *current == request
+                    }
+                    _ => false,
+                };
+                if is_current {
+                    // The runtimeDone was lost: the report ends the invocation just as well.
+                    let until = self.running_until();
+                    self.drain(request, until);
+                } else {
+                    self.close(now, &request);
+                }
+            }
+            Change::LateReport(request, report) => self.tell_late_report(now, &request, &report),
+            Change::Restored => self.effects.push(Effect::Forget),
+        }
+    }
+
+    /// On a fresh sandbox records can overtake the INVOKE event. Managed instances have none to overtake.
+    fn is_ahead_of_invoke(&self, request: &RequestId) -> bool {
+        let invocation = self.invocations.find(request);
+        !self.config.is_managed && invocation.is_some_and(|invocation| invocation.invoked_at.is_none())
+    }
+
+    fn running_until(&self) -> Option<Timestamp> {
+        match &self.phase {
+            Phase::Running { until, .. } | Phase::Draining { until, .. } => *until,
+            _ => None,
+        }
+    }
+
+    fn drain(&mut self, request: RequestId, until: Option<Timestamp>) {
+        if !matches!(self.phase, Phase::Draining { .. }) {
+            self.phase = Phase::Draining { request, until };
+            self.effects.push(Effect::Drain);
+        }
+    }
+
+    fn drained(&mut self, now: Timestamp) {
+        match &mut self.phase {
+            Phase::Draining { request, until } => {
+                let (request, until) = (request.clone(), *until);
+                self.close_unless_report_tells_more(now, &request);
+                let flush_until = now.after(FLUSH_MAX);
+                let until = until.map_or(flush_until, |until| until.min(flush_until));
+                self.phase = Phase::Flushing { until };
+            }
+            Phase::Stopping(stop) => stop.is_drained = true,
+            _ => {}
+        }
+    }
+
+    /// Everything that follows from time alone, after every event.
+    fn move_on(&mut self, now: Timestamp) {
+        self.release_overdue(now);
+        match &self.phase {
+            Phase::Running { since, until, .. } => {
+                let is_late = until.is_some_and(|until| now >= until);
+                let is_silent = self.telemetry == Telemetry::Promised && now >= since.after(TELEMETRY_PROOF);
+                if is_silent {
+                    self.telemetry = Telemetry::Absent;
+                    self.release_waiting(|_| true);
+                }
+                if is_late || is_silent {
+                    self.next();
+                }
+            }
+            Phase::Draining { until, .. } if until.is_some_and(|until| now >= until) => self.next(),
+            _ => {}
+        }
+        self.pump(now);
+        match &self.phase {
+            Phase::Flushing { until } if now >= *until || !self.has_to_flush(now) => self.next(),
+            Phase::Stopping(_) => self.move_on_stopping(now),
+            _ => {}
+        }
+    }
+
+    fn next(&mut self) {
+        self.phase = Phase::Waiting;
+        self.effects.push(Effect::Next);
+    }
+
+    /// When to call [`Event::Tick`], if nothing else happens before.
+    pub fn wake_at(&self) -> Option<Timestamp> {
+        let of_phase = match &self.phase {
+            Phase::Running { since, until, .. } => {
+                let proof = (self.telemetry == Telemetry::Promised).then(|| since.after(TELEMETRY_PROOF));
+                earliest([*until, proof])
+            }
+            Phase::Draining { until, .. } => *until,
+            Phase::Flushing { until } => Some(*until),
+            Phase::Stopping(stop) => Some(stop.wake_at()),
+            Phase::Waiting => None,
+            Phase::Stopped => return None,
+        };
+        earliest([of_phase, self.wake_to_release(), self.wake_to_send()])
+    }
+
+    fn notice(&mut self, now: Timestamp, kind: &str, line: Line) {
+        if let Some(left_out) = self.notices.due(now, kind) {
+            let line = if left_out > 0 {
+                line.with("left_out", Value::from(left_out))
+            } else {
+                line
+            };
+            self.effects.push(Effect::Log(line));
+        }
+    }
+}
+
+fn earliest<const N: usize>(times: [Option<Timestamp>; N]) -> Option<Timestamp> {
+    times.into_iter().flatten().min()
+}

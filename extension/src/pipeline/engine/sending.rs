@@ -1,0 +1,248 @@
+//! When and how much to send, and what becomes of it.
+
+use std::time::Duration;
+
+use model::time::Timestamp;
+use serde_json::Value;
+
+use super::super::event::Effect;
+use super::super::outcome::{Answered, Failure, FailureKind, Outcome, Retry};
+use super::super::spool::BatchLimits;
+use super::super::tally::ShedReason;
+use super::{Engine, Phase, Telemetry};
+use crate::limits::{ATTEMPT_MAX, ATTEMPT_MIN, BATCH_MAX, MENDED_PROBE, SEND_AGE};
+use crate::logging::{Level, Line};
+use crate::pipeline::backoff::Backoff;
+use model::limits::DOCUMENTS_PER_CALL_MAX;
+
+/// What earlier attempts taught.
+pub(super) struct Sending {
+    backoff: Backoff,
+    /// No attempt before this time.
+    not_before: Timestamp,
+    /// Documents in the next batch: halved when X-Ray finds a batch too large or wrong.
+    documents: usize,
+    /// Nothing can be sent any more.
+    is_lost: bool,
+    /// The last failure can only be mended by somebody.
+    needs_mending: bool,
+}
+
+impl Sending {
+    pub(super) fn new(seed: u64) -> Self {
+        Self {
+            backoff: Backoff::new(seed),
+            not_before: Timestamp::default(),
+            documents: DOCUMENTS_PER_CALL_MAX,
+            is_lost: false,
+            needs_mending: false,
+        }
+    }
+
+    /// Whether the destination works as far as anybody knows.
+    pub(super) fn is_healthy(&self) -> bool {
+        !self.is_lost && self.backoff.failures() == 0 && !self.needs_mending
+    }
+
+    /// SHUTDOWN: the last chance does not wait for a pause to end.
+    pub(super) fn hurry(&mut self, now: Timestamp) {
+        if !self.needs_mending {
+            self.not_before = self.not_before.min(now);
+        }
+    }
+}
+
+impl Engine {
+    /// Sends a batch if one is due.
+    pub(super) fn pump(&mut self, now: Timestamp) {
+        if self.sending.is_lost
+            || self.spool.is_sending()
+            || now < self.sending.not_before
+            || !self.is_due(now)
+        {
+            return;
+        }
+        let Some(wait) = self.time_to_send(now) else {
+            return;
+        };
+        let limits = BatchLimits {
+            documents: self.sending.documents,
+            bytes: BATCH_MAX,
+        };
+        if let Some(batch) = self.spool.take(limits) {
+            self.effects.push(Effect::Send(batch, wait));
+        }
+    }
+
+    /// Whether what is ready should leave now.
+    fn is_due(&self, now: Timestamp) -> bool {
+        if self.spool.ready_documents() == 0 {
+            return false;
+        }
+        match &self.phase {
+            Phase::Flushing { .. } => true,
+            Phase::Stopping(stop) => stop.is_closed,
+            Phase::Running { .. } | Phase::Draining { .. } => self.is_worth_a_call(now),
+            // Frozen between invocations, but for environments that do not tell us when they are.
+            Phase::Waiting => self.runs_unwatched() && self.is_worth_a_call(now),
+            Phase::Stopped => false,
+        }
+    }
+
+    fn is_worth_a_call(&self, now: Timestamp) -> bool {
+        self.spool.ready_documents() >= DOCUMENTS_PER_CALL_MAX
+            || self.spool.is_ready_over(BATCH_MAX)
+            || self
+                .spool
+                .oldest_ready()
+                .is_some_and(|arrived| now >= arrived.after(SEND_AGE))
+    }
+
+    fn runs_unwatched(&self) -> bool {
+        self.config.is_managed || self.telemetry == Telemetry::Absent
+    }
+
+    /// The time an attempt may take; none if there is too little left for one.
+    fn time_to_send(&self, now: Timestamp) -> Option<Duration> {
+        let until = match &self.phase {
+            Phase::Flushing { until } => Some(*until),
+            Phase::Running { until, .. } | Phase::Draining { until, .. } => *until,
+            Phase::Stopping(stop) => Some(stop.until()),
+            Phase::Waiting | Phase::Stopped => None,
+        };
+        let wait = until.map_or(ATTEMPT_MAX, |until| until.since(now).min(ATTEMPT_MAX));
+        (wait >= ATTEMPT_MIN).then_some(wait)
+    }
+
+    /// Whether the end of the invocation has to wait for a batch, on its way or about to be.
+    pub(super) fn has_to_flush(&self, now: Timestamp) -> bool {
+        self.spool.is_sending() || (now >= self.sending.not_before && self.can_send_at(now))
+    }
+
+    /// Whether another attempt is possible, now or after a pause that ends in time.
+    pub(super) fn can_still_send(&self, now: Timestamp) -> bool {
+        self.can_send_at(now.max(self.sending.not_before))
+    }
+
+    fn can_send_at(&self, when: Timestamp) -> bool {
+        !self.sending.is_lost && self.spool.ready_documents() > 0 && self.time_to_send(when).is_some()
+    }
+
+    /// When a batch becomes due by time alone. What was due by now has left.
+    pub(super) fn wake_to_send(&self) -> Option<Timestamp> {
+        if self.spool.is_sending() {
+            return None;
+        }
+        let when = match &self.phase {
+            Phase::Flushing { .. } | Phase::Stopping(_) => self.sending.not_before,
+            Phase::Running { .. } | Phase::Draining { .. } => self.aged()?,
+            Phase::Waiting if self.runs_unwatched() => self.aged()?,
+            Phase::Waiting | Phase::Stopped => return None,
+        };
+        (when > self.now && self.can_send_at(when)).then_some(when)
+    }
+
+    fn aged(&self) -> Option<Timestamp> {
+        let aged = self.spool.oldest_ready()?.after(SEND_AGE);
+        Some(aged.max(self.sending.not_before))
+    }
+
+    pub(super) fn settle(&mut self, now: Timestamp, outcome: Outcome) {
+        match outcome {
+            Outcome::Answered(answered) => self.answered(now, &answered),
+            Outcome::Failed(failure) => self.failed(now, &failure),
+        }
+    }
+
+    /// X-Ray judged document by document.
+    fn answered(&mut self, now: Timestamp, answered: &Answered) {
+        let retriable = |place: usize| {
+            answered
+                .unprocessed
+                .iter()
+                .any(|item| item.document == Some(place) && item.retriable)
+        };
+        let mut left = self.spool.settle(retriable);
+        for item in answered
+            .unprocessed
+            .iter()
+            .filter(|item| item.document.is_none() || !item.retriable)
+        {
+            if left == 0 {
+                break;
+            }
+            left -= 1;
+            let code = if item.code.is_empty() {
+                "unprocessed"
+            } else {
+                item.code.as_str()
+            };
+            self.tally.rejected(format!("xray {code}"));
+            let line = Line::new(Level::Warn, "X-Ray rejected a document")
+                .with("code", code)
+                .with("detail", item.message.clone());
+            self.notice(now, &format!("xray {code}"), line);
+        }
+        self.tally.sent(left);
+        self.sending.needs_mending = false;
+        self.sending.documents = (self.sending.documents * 2).min(DOCUMENTS_PER_CALL_MAX);
+        if answered.unprocessed.iter().any(|item| item.retriable) {
+            self.sending.not_before = now.after(self.sending.backoff.failed(None));
+        } else {
+            self.sending.backoff.succeeded();
+            self.sending.not_before = Timestamp::default();
+        }
+    }
+
+    /// The batch as a whole was not taken.
+    fn failed(&mut self, now: Timestamp, failure: &Failure) {
+        let retry = failure.retry();
+        let is_given_up = retry == Retry::Never;
+        let documents = self.spool.settle(|_| !is_given_up);
+        self.sending.needs_mending = retry == Retry::WhenMended;
+        match retry {
+            Retry::Later { at_least } => {
+                self.sending.not_before = now.after(self.sending.backoff.failed(at_least));
+            }
+            Retry::Smaller => self.sending.documents = (failure.documents().unwrap_or(1) / 2).max(1),
+            Retry::WhenMended => self.sending.not_before = now.after(MENDED_PROBE),
+            Retry::Never => (0..documents).for_each(|_| self.tally.rejected(failure_reason(&failure.kind))),
+        }
+        let level = if is_given_up || self.sending.needs_mending {
+            Level::Error
+        } else {
+            Level::Warn
+        };
+        let line =
+            Line::new(level, failure.message.clone()).with("held", Value::from(self.spool.held_documents()));
+        self.notice(now, failure_reason(&failure.kind), line);
+    }
+
+    /// The outbound ended by a defect: what it had is gone, what is ready stays held.
+    pub(super) fn lose_outbound(&mut self) {
+        self.sending.is_lost = true;
+        let lost = self.spool.settle(|_| false);
+        self.tally.shed(ShedReason::OutboundLost, lost);
+    }
+}
+
+const fn failure_reason(kind: &FailureKind) -> &'static str {
+    match kind {
+        FailureKind::Throttled { .. } => "throttled",
+        FailureKind::Unavailable { .. } => "unavailable",
+        FailureKind::Unreachable(_) => "unreachable",
+        FailureKind::Disconnected => "disconnected",
+        FailureKind::Silent => "silent",
+        FailureKind::Garbled => "garbled",
+        FailureKind::TooLarge { .. } => "call_too_large",
+        FailureKind::Refused { .. } => "call_refused",
+        FailureKind::Misdirected { .. } => "misdirected",
+        FailureKind::Forbidden { .. } => "forbidden",
+        FailureKind::Expired { .. } => "expired",
+        FailureKind::ClockSkew { .. } => "clock_skew",
+        FailureKind::NoCredentials => "no_credentials",
+        FailureKind::CredentialsUnavailable => "credentials_unavailable",
+        FailureKind::NoEndpoint => "no_endpoint",
+        FailureKind::Unsendable => "unsendable",
+    }
+}

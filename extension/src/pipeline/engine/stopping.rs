@@ -1,0 +1,167 @@
+//! SHUTDOWN: from the source down. Empty the socket, wait a moment for the last records, tell what is open,
+//! send what is held, tell the tally, leave.
+
+use model::time::Timestamp;
+use model::wire::telemetry::Status;
+use model::wire::xray_api::TelemetryRecord;
+
+use super::super::event::{Effect, Stopping};
+use super::super::invocation::Ending;
+use super::{Engine, Phase, Telemetry};
+use crate::limits::{SHUTDOWN_MARGIN, SHUTDOWN_TELEMETRY_WAIT, TELL_MAX};
+use crate::logging::{Level, Line};
+
+/// How far the shutdown is.
+#[derive(Debug)]
+pub(super) struct Stop {
+    reason: String,
+    deadline: Timestamp,
+    /// Until then records that are still to come are waited for.
+    records_until: Timestamp,
+    /// The socket is empty.
+    pub(super) is_drained: bool,
+    /// Every invocation is told.
+    pub(super) is_closed: bool,
+    /// The tally is on its way to X-Ray.
+    is_telling: bool,
+    /// The tally was told, or will not be.
+    is_told: bool,
+}
+
+impl Stop {
+    /// The last moment for work.
+    pub(super) fn until(&self) -> Timestamp {
+        self.deadline.before(SHUTDOWN_MARGIN)
+    }
+
+    pub(super) fn wake_at(&self) -> Timestamp {
+        if self.is_closed {
+            self.until()
+        } else {
+            self.records_until
+        }
+    }
+}
+
+impl Engine {
+    pub(super) fn stop(&mut self, now: Timestamp, stopping: Stopping) {
+        let Stopping { reason, deadline } = stopping;
+        let wait = if self.telemetry == Telemetry::Absent {
+            now
+        } else {
+            now.after(SHUTDOWN_TELEMETRY_WAIT)
+        };
+        let records_until = wait.min(deadline.before(SHUTDOWN_MARGIN)).max(now);
+        self.phase = Phase::Stopping(Stop {
+            reason,
+            deadline,
+            records_until,
+            is_drained: false,
+            is_closed: false,
+            is_telling: false,
+            is_told: false,
+        });
+        self.effects.push(Effect::Drain);
+    }
+
+    pub(super) fn told(&mut self) {
+        if let Phase::Stopping(stop) = &mut self.phase {
+            stop.is_told = true;
+        }
+    }
+
+    pub(super) fn move_on_stopping(&mut self, now: Timestamp) {
+        let Phase::Stopping(stop) = &self.phase else {
+            return;
+        };
+        let is_late = now >= stop.records_until;
+        if !stop.is_closed && stop.is_drained && (is_late || !self.invocations.awaits_records()) {
+            self.close_all(now);
+            self.pump(now);
+        }
+        self.tell(now);
+        self.finish_if_done(now);
+    }
+
+    fn close_all(&mut self, now: Timestamp) {
+        let Phase::Stopping(stop) = &mut self.phase else {
+            return;
+        };
+        stop.is_closed = true;
+        let reason = stop.reason.clone();
+        for request in self.invocations.open_ids() {
+            let Some(invocation) = self.invocations.find(&request) else {
+                continue;
+            };
+            match invocation.ending() {
+                None if self.telemetry != Telemetry::Absent => {
+                    // It never ended: the reason of the shutdown is the reason of its end.
+                    let at = invocation.deadline.map_or(now, |deadline| deadline.min(now));
+                    let ending = Ending {
+                        status: status_of(&reason),
+                        ..Ending::unwatched(at)
+                    };
+                    self.close_with(now, &request, &ending);
+                }
+                _ => self.close(now, &request),
+            }
+        }
+        self.release_waiting(|_| true);
+        self.sending.hurry(now);
+    }
+
+    /// Everything that could be sent is sent: X-Ray gets the tally, if it is there to take it.
+    fn tell(&mut self, now: Timestamp) {
+        let is_sent =
+            !self.spool.is_sending() && !self.can_still_send(now) && self.tally.received_total() > 0;
+        let record = TelemetryRecord {
+            timestamp: now.as_seconds(),
+            segments_received_count: self.tally.received_total(),
+            segments_sent_count: self.tally.sent_total(),
+            segments_spillover_count: self.tally.shed_total(),
+            segments_rejected_count: self.tally.rejected_total(),
+            ..TelemetryRecord::default()
+        };
+        let is_healthy = self.sending.is_healthy() && self.tally.sent_total() > 0;
+        let Phase::Stopping(stop) = &mut self.phase else {
+            return;
+        };
+        if !stop.is_closed || stop.is_telling || !is_sent {
+            return;
+        }
+        let wait = stop.until().since(now).min(TELL_MAX);
+        stop.is_telling = true;
+        stop.is_told = !is_healthy || wait.is_zero();
+        if !stop.is_told {
+            self.effects.push(Effect::Tell(record, wait));
+        }
+    }
+
+    fn finish_if_done(&mut self, now: Timestamp) {
+        let Phase::Stopping(stop) = &self.phase else {
+            return;
+        };
+        let is_over = now >= stop.until();
+        let is_idle = stop.is_closed && !self.spool.is_sending() && !self.can_still_send(now);
+        let has_nothing_to_tell = self.tally.received_total() == 0;
+        if !is_over && !(is_idle && (stop.is_told || has_nothing_to_tell)) {
+            return;
+        }
+        let reason = stop.reason.clone();
+        let mut line = Line::new(Level::Info, "tally").with("shutdown", reason);
+        line.fields.extend(self.tally.fields(self.spool.held_documents()));
+        self.phase = Phase::Stopped;
+        self.effects.push(Effect::Finish(line));
+    }
+}
+
+/// How an open invocation ended if the sandbox was shut down for this reason.
+fn status_of(reason: &str) -> Status {
+    if reason.eq_ignore_ascii_case("timeout") {
+        Status::Timeout
+    } else if reason.eq_ignore_ascii_case("failure") {
+        Status::Error
+    } else {
+        Status::Unknown
+    }
+}

@@ -1,0 +1,239 @@
+//! The sum, whatever happens.
+
+use std::time::Duration;
+
+use model::size::ByteCount;
+use proptest::prelude::*;
+use serde_json::json;
+
+use super::bench::{Bench, S, U, W, done, header, report, start, subsegment, tracing};
+use crate::pipeline::event::Event;
+use crate::pipeline::outcome::{Answered, Failure, FailureKind, Outcome, Unprocessed, Unreached};
+
+fn item(document: Option<usize>, retriable: bool) -> Unprocessed {
+    Unprocessed {
+        document,
+        code: "InvalidName".into(),
+        message: String::new(),
+        retriable,
+    }
+}
+
+fn answer(bench: &mut Bench, unprocessed: Vec<Unprocessed>) {
+    let (batch, _) = bench.sending.pop().unwrap();
+    let documents = batch.documents.len();
+    drop(batch);
+    bench.event(Event::Settled(Outcome::Answered(Answered {
+        documents,
+        unprocessed,
+    })));
+}
+
+#[test]
+fn unprocessed_documents_are_settled_one_by_one() {
+    let mut bench = Bench::new();
+    bench.invoke("r-1", &header(S));
+    bench.subsegment("5555555555555555", S);
+    bench.subsegment("6666666666666666", S);
+    bench.records([start("r-1", tracing(Some(S), W)), done("r-1", "success")]);
+    answer(
+        &mut bench,
+        vec![item(Some(0), false), item(Some(1), true), item(None, false)],
+    );
+    let tally = bench.engine.tally();
+    assert_eq!(
+        (
+            tally.sent_total(),
+            tally.rejected_total(),
+            bench.engine.held_documents()
+        ),
+        (1, 2, 1)
+    );
+    assert_eq!(bench.nexts, 1); // the retriable one waits for its pause, the function does not
+}
+
+#[test]
+fn a_batch_found_too_large_is_halved_until_the_culprit_stands_alone() {
+    let mut bench = Bench::new();
+    bench.invoke("r-1", &header(S));
+    for id in ["5555555555555555", "6666666666666666"] {
+        bench.subsegment(id, S);
+    }
+    bench.records([start("r-1", tracing(Some(S), W)), done("r-1", "success")]);
+    let mut sizes = Vec::new();
+    while let Some((batch, _)) = bench.sending.last() {
+        let documents = batch.documents.len();
+        sizes.push(documents);
+        let is_culprit = batch
+            .documents
+            .iter()
+            .any(|document| document.bytes.windows(4).any(|bytes| bytes == b"6666"));
+        if is_culprit {
+            bench.fail(FailureKind::TooLarge { documents });
+        } else {
+            answer(&mut bench, Vec::new());
+        }
+    }
+    assert_eq!(bench.engine.tally().rejected_total(), 1);
+    assert_eq!(bench.engine.tally().sent_total(), 3);
+    assert!(sizes.len() < 12, "{sizes:?}");
+}
+
+#[test]
+fn a_flood_is_held_to_the_budget_and_what_is_shed_is_counted() {
+    let mut bench = Bench::with(|config| config.spool_budget = ByteCount::bytes(10_000));
+    bench.invoke("r-1", &header(S));
+    for number in 0..200u64 {
+        bench.subsegment(&format!("{:016x}", number + 1), S);
+        if !bench.sending.is_empty() {
+            bench.fail(FailureKind::Unreachable(Unreached::ConnectionRefused));
+        }
+    }
+    assert!(bench.engine.tally().shed_total() > 100);
+    assert!(bench.engine.held_documents() > 10);
+}
+
+#[test]
+fn the_same_bad_input_is_logged_once_a_minute() {
+    let mut bench = Bench::new();
+    for _ in 0..100 {
+        bench.datagram("not json");
+        bench.datagram("42");
+    }
+    assert_eq!(bench.lines.len(), 2);
+    bench.wait(Duration::from_secs(60));
+    bench.datagram("not json");
+    assert_eq!(bench.lines.len(), 3);
+    assert_eq!(bench.lines[2].fields["left_out"], 99);
+    assert_eq!(bench.engine.tally().rejected_total(), 201);
+}
+
+#[test]
+fn one_bad_element_of_an_array_costs_itself_alone() {
+    let mut bench = Bench::new();
+    let good = subsegment("5555555555555555", U, json!({}));
+    bench.datagram(&format!("[{good},42,{good}]"));
+    let tally = bench.engine.tally();
+    assert_eq!(
+        (
+            tally.received_total(),
+            tally.rejected_total(),
+            bench.engine.held_documents()
+        ),
+        (3, 1, 2)
+    );
+}
+
+/// What can happen, in any order.
+#[derive(Debug, Clone)]
+enum Step {
+    Invoke(u8),
+    Start(u8, bool),
+    Done(u8, &'static str),
+    Report(u8),
+    Document(u8, u8),
+    Junk,
+    Accept,
+    Refuse,
+    Fail(bool),
+    Wait(u16),
+    Stop(&'static str),
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    let status = prop_oneof![Just("success"), Just("error"), Just("timeout"), Just("failure")];
+    let reason = prop_oneof![Just("spindown"), Just("timeout"), Just("FAILURE"), Just("")];
+    prop_oneof![
+        3 => (0u8..4).prop_map(Step::Invoke),
+        3 => (0u8..4, any::<bool>()).prop_map(|(request, active)| Step::Start(request, active)),
+        3 => (0u8..4, status).prop_map(|(request, status)| Step::Done(request, status)),
+        2 => (0u8..4).prop_map(Step::Report),
+        6 => (any::<u8>(), 0u8..4).prop_map(|(id, parent)| Step::Document(id, parent)),
+        1 => Just(Step::Junk),
+        3 => Just(Step::Accept),
+        1 => Just(Step::Refuse),
+        2 => any::<bool>().prop_map(Step::Fail),
+        4 => (0u16..4000).prop_map(Step::Wait),
+        1 => reason.prop_map(Step::Stop),
+    ]
+}
+
+fn take(bench: &mut Bench, step: Step, invoked: &mut usize) {
+    match step {
+        // Lambda never has two at once on such a sandbox, nor one after SHUTDOWN.
+        Step::Invoke(_) if *invoked > bench.nexts => {}
+        Step::Invoke(request) => {
+            *invoked += 1;
+            bench.invoke(
+                &format!("r-{request}-{invoked}"),
+                &header(if request % 2 == 0 { S } else { U }),
+            );
+        }
+        Step::Start(request, active) => {
+            let tracing = if active {
+                tracing(Some(S), W)
+            } else {
+                tracing(None, U)
+            };
+            bench.records([start(&format!("r-{request}-{invoked}"), tracing)]);
+        }
+        Step::Done(request, status) => bench.records([done(&format!("r-{request}-{invoked}"), status)]),
+        Step::Report(request) => bench.records([report(&format!("r-{request}-{invoked}"))]),
+        Step::Document(id, parent) => {
+            let parents = [S.to_owned(), U.to_owned(), W.to_owned(), format!("{id:016x}")];
+            bench.subsegment(
+                &format!("{:016x}", u64::from(id) + 1),
+                &parents[usize::from(parent)],
+            );
+        }
+        Step::Junk => bench.datagram("{"),
+        Step::Accept => bench.accept(),
+        Step::Refuse if !bench.sending.is_empty() => {
+            answer(bench, vec![item(Some(0), true), item(Some(1), false)])
+        }
+        Step::Fail(kind) if !bench.sending.is_empty() => {
+            bench.sending.pop();
+            let kind = if kind {
+                FailureKind::Silent
+            } else {
+                FailureKind::NoCredentials
+            };
+            bench.event(Event::Settled(Outcome::Failed(Failure {
+                kind,
+                message: String::new(),
+            })));
+        }
+        Step::Refuse | Step::Fail(_) => {}
+        Step::Wait(millis) => bench.wait(Duration::from_millis(millis.into())),
+        Step::Stop(reason) => {
+            *invoked = usize::MAX;
+            bench.stop(reason);
+        }
+    }
+}
+
+proptest! {
+    /// `Bench::event` checks the sum after every event; here also that nobody is left waiting.
+    #[test]
+    fn the_sum_holds_and_every_invoke_and_shutdown_is_answered(
+        managed in any::<bool>(),
+        steps in proptest::collection::vec(step(), 1..60),
+    ) {
+        let mut bench = Bench::with(|config| config.is_managed = managed);
+        let mut invoked = 0;
+        let mut is_stopped = false;
+        for step in steps {
+            is_stopped |= matches!(step, Step::Stop(_));
+            if (is_stopped || managed) && matches!(step, Step::Invoke(_)) {
+                continue;
+            }
+            take(&mut bench, step, &mut invoked);
+        }
+        bench.wait(Duration::from_secs(10));
+        if is_stopped {
+            prop_assert!(bench.finished.is_some());
+        } else {
+            prop_assert_eq!(bench.nexts, invoked);
+        }
+    }
+}

@@ -1,0 +1,282 @@
+//! What the scenarios are written in: an engine, a clock that is moved by hand, and what it asked for.
+
+use std::time::Duration;
+
+use model::size::ByteCount;
+use model::time::Timestamp;
+use model::trace_header::TraceHeader;
+use model::wire::telemetry::decode;
+use serde_json::{Value, json};
+
+use super::super::{Config, Engine};
+use crate::logging::Line;
+use crate::pipeline::event::{Effect, Event, Stopping};
+use crate::pipeline::identity::{Emission, PlatformSegments};
+use crate::pipeline::invocation::Invoked;
+use crate::pipeline::outcome::{Answered, Failure, FailureKind, Outcome};
+use crate::pipeline::platform::Function;
+use crate::pipeline::spool::Batch;
+
+pub(super) const ROOT: &str = "1-6a0edb41-00112233445566778899aabb";
+/// Function segment of an actively traced function.
+pub(super) const S: &str = "1122334455667788";
+/// The front end's AWS::Lambda segment.
+pub(super) const W: &str = "aabbccddeeff0011";
+/// The caller's subsegment.
+pub(super) const U: &str = "0123456789abcdef";
+/// An Invocation subsegment that nobody announced.
+pub(super) const V: &str = "4444444444444444";
+const ARN: &str = "arn:aws:lambda:eu-west-1:111122223333:function:orders-fn";
+/// 2026-05-21T10:15:29.000Z
+const BEGINNING_MS: i64 = 1_779_358_529_000;
+/// The function's time, as in `deadlineMs`.
+pub(super) const TIMEOUT: Duration = Duration::from_millis(3000);
+
+pub(super) struct Bench {
+    pub(super) engine: Engine,
+    pub(super) now: Timestamp,
+    /// Batches that were to be sent and are not settled.
+    pub(super) sending: Vec<(Batch, Duration)>,
+    /// Documents that were taken.
+    pub(super) delivered: Vec<Value>,
+    pub(super) nexts: usize,
+    pub(super) lines: Vec<Line>,
+    pub(super) forgotten: usize,
+    pub(super) finished: Option<Line>,
+}
+
+impl Bench {
+    /// Documents go to a local endpoint.
+    pub(super) fn new() -> Self {
+        Self::with(|_| ())
+    }
+
+    pub(super) fn with(change: impl FnOnce(&mut Config)) -> Self {
+        let mut config = Config {
+            emission: Emission {
+                setting: PlatformSegments::Auto,
+                is_aws: false,
+            },
+            is_managed: false,
+            function: Function {
+                name: "orders-fn".into(),
+                log_group: "/aws/lambda/orders-fn".into(),
+                memory_mb: Some(256),
+            },
+            spool_budget: ByteCount::mib(8),
+            seed: 1,
+        };
+        change(&mut config);
+        Self {
+            engine: Engine::new(config),
+            now: Timestamp::from_millis(BEGINNING_MS),
+            sending: Vec::new(),
+            delivered: Vec::new(),
+            nexts: 0,
+            lines: Vec::new(),
+            forgotten: 0,
+            finished: None,
+        }
+    }
+
+    /// The engine's wish to be woken is granted up to this time.
+    pub(super) fn wait(&mut self, wait: Duration) {
+        let end = self.now.after(wait);
+        while let Some(wake) = self.engine.wake_at().filter(|wake| *wake <= end) {
+            assert!(wake >= self.now || self.engine.wake_at() == Some(wake));
+            let before = (self.now, self.nexts, self.sending.len(), self.lines.len());
+            self.now = self.now.max(wake);
+            self.event(Event::Tick);
+            let after = (self.now, self.nexts, self.sending.len(), self.lines.len());
+            assert!(
+                before != after || self.engine.wake_at() != Some(wake),
+                "the engine spins at {wake:?}"
+            );
+        }
+        self.now = end;
+    }
+
+    pub(super) fn event(&mut self, event: Event) {
+        let mut events = vec![event];
+        while let Some(event) = events.pop() {
+            for effect in self.engine.handle(self.now, event) {
+                match effect {
+                    Effect::Send(batch, wait) => self.sending.push((batch, wait)),
+                    Effect::Drain => events.push(Event::Drained),
+                    Effect::Next => self.nexts += 1,
+                    Effect::Forget => self.forgotten += 1,
+                    Effect::Tell(..) => events.push(Event::Told),
+                    Effect::Log(line) => self.lines.push(line),
+                    Effect::Finish(line) => self.finished = Some(line),
+                }
+            }
+        }
+        let held = self.engine.held_documents();
+        assert!(
+            self.engine.tally().is_balanced(held),
+            "{:?} with {held} held",
+            self.engine.tally()
+        );
+    }
+
+    pub(super) fn invoke(&mut self, request: &str, header: &str) {
+        let invoked = Invoked {
+            request_id: request.parse().unwrap(),
+            function_arn: format!("{ARN}:live").into(),
+            deadline: self.now.after(TIMEOUT),
+            header: TraceHeader::parse(header),
+        };
+        self.event(Event::Invoked(invoked));
+    }
+
+    /// Records generated now: pairs of type and record.
+    pub(super) fn records<const N: usize>(&mut self, records: [(&str, Value); N]) {
+        let time = self.now.to_iso8601();
+        let elements: Vec<Value> = records
+            .into_iter()
+            .map(|(kind, record)| json!({ "time": time, "type": kind, "record": record }))
+            .collect();
+        self.deliver(&Value::Array(elements));
+    }
+
+    pub(super) fn deliver(&mut self, elements: &Value) {
+        let delivery = decode(elements.to_string().as_bytes());
+        assert_eq!(delivery.rejects.total(), 0, "{elements}");
+        self.event(Event::Delivered(delivery));
+    }
+
+    pub(super) fn datagram(&mut self, body: &str) {
+        let datagram = format!("{{\"format\":\"json\",\"version\":1}}\n{body}");
+        self.event(Event::Arrived(vec![datagram.into_bytes().into()]));
+    }
+
+    /// A subsegment of the function's own.
+    pub(super) fn subsegment(&mut self, id: &str, parent: &str) {
+        self.datagram(&subsegment(id, parent, json!({})));
+    }
+
+    pub(super) fn stop(&mut self, reason: &str) {
+        let deadline = self.now.after(Duration::from_millis(2000));
+        self.event(Event::Stopping(Stopping {
+            reason: reason.into(),
+            deadline,
+        }));
+    }
+
+    /// X-Ray takes everything that is on its way and what follows.
+    pub(super) fn accept(&mut self) {
+        while let Some((batch, _)) = self.sending.pop() {
+            for document in batch.documents.iter() {
+                self.delivered
+                    .push(serde_json::from_slice(&document.bytes).unwrap());
+            }
+            let documents = batch.documents.len();
+            drop(batch);
+            self.event(Event::Settled(Outcome::Answered(Answered {
+                documents,
+                unprocessed: Vec::new(),
+            })));
+        }
+    }
+
+    pub(super) fn fail(&mut self, kind: FailureKind) {
+        assert!(self.sending.pop().is_some(), "nothing is on its way");
+        self.event(Event::Settled(Outcome::Failed(Failure {
+            kind,
+            message: "it failed".into(),
+        })));
+    }
+
+    /// The delivered document of this name; there is exactly one.
+    #[track_caller]
+    pub(super) fn document(&self, name: &str) -> &Value {
+        let found: Vec<&Value> = self
+            .delivered
+            .iter()
+            .filter(|document| {
+                document["origin"] == name || (document["origin"].is_null() && document["name"] == name)
+            })
+            .collect();
+        assert_eq!(found.len(), 1, "{name} among {:?}", self.outline());
+        found[0]
+    }
+
+    /// What was delivered, one line each: id, name or origin, parent.
+    pub(super) fn outline(&self) -> Vec<String> {
+        let text = |value: &Value| value.as_str().unwrap_or("-").to_owned();
+        self.delivered
+            .iter()
+            .map(|document| {
+                let name = if document["origin"].is_null() {
+                    &document["name"]
+                } else {
+                    &document["origin"]
+                };
+                format!(
+                    "{} {} under {}",
+                    text(&document["id"]),
+                    text(name),
+                    text(&document["parent_id"])
+                )
+            })
+            .collect()
+    }
+
+    /// Names of the subsegments nested in the function's segment.
+    pub(super) fn parts(&self) -> Vec<String> {
+        let function = self.document("AWS::Lambda::Function");
+        function["subsegments"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|part| part["name"].as_str().unwrap().to_owned())
+            .collect()
+    }
+}
+
+pub(super) fn subsegment(id: &str, parent: &str, more: Value) -> String {
+    let mut document = json!({
+        "name": format!("call {id}"), "type": "subsegment", "trace_id": ROOT, "id": id, "parent_id": parent,
+        "start_time": 1_779_358_529.2, "end_time": 1_779_358_529.3,
+    });
+    document
+        .as_object_mut()
+        .unwrap()
+        .extend(more.as_object().unwrap().clone());
+    document.to_string()
+}
+
+pub(super) fn header(parent: &str) -> String {
+    format!("Root={ROOT};Parent={parent};Sampled=1")
+}
+
+pub(super) fn tracing(span_id: Option<&str>, parent: &str) -> Value {
+    let mut tracing = json!({ "type": "X-Amzn-Trace-Id", "value": header(parent) });
+    if let Some(span_id) = span_id {
+        tracing["spanId"] = span_id.into();
+    }
+    tracing
+}
+
+pub(super) fn start(request: &str, tracing: Value) -> (&'static str, Value) {
+    (
+        "platform.start",
+        json!({ "requestId": request, "version": "$LATEST", "tracing": tracing }),
+    )
+}
+
+pub(super) fn done(request: &str, status: &str) -> (&'static str, Value) {
+    (
+        "platform.runtimeDone",
+        json!({ "requestId": request, "status": status, "metrics": { "durationMs": 250.0, "producedBytes": 84 } }),
+    )
+}
+
+pub(super) fn report(request: &str) -> (&'static str, Value) {
+    let record = json!({
+        "requestId": request, "status": "success",
+        "metrics": { "durationMs": 300.5, "billedDurationMs": 301, "memorySizeMB": 256, "maxMemoryUsedMB": 91 },
+        "spans": [{ "name": "extensionOverhead", "start": "2026-05-21T10:15:29.960Z", "durationMs": 50.2 }],
+    });
+    ("platform.report", record)
+}

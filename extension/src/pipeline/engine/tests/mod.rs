@@ -1,0 +1,7 @@
+//! Scenarios over the pure engine: any order of events, in microseconds.
+
+mod accounting;
+mod bench;
+mod invocations;
+mod lifecycle;
+mod shutdown;

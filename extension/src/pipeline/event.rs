@@ -1,0 +1,65 @@
+//! The closed lists: what can happen to the engine, and what it can ask for.
+
+use std::time::Duration;
+
+use model::time::Timestamp;
+use model::wire::telemetry::Delivery;
+use model::wire::xray_api::TelemetryRecord;
+
+use super::invocation::Invoked;
+use super::outcome::Outcome;
+use super::spool::Batch;
+use crate::logging::Line;
+
+/// Everything that can happen.
+#[derive(Debug)]
+pub enum Event {
+    /// Lambda begins an invocation and waits for our next.
+    Invoked(Invoked),
+    /// Lambda ends the sandbox.
+    Stopping(Stopping),
+    /// Whether records of the Telemetry API will come.
+    Subscribed(bool),
+    /// Records came.
+    Delivered(Delivery),
+    /// Datagrams came.
+    Arrived(Vec<Box<[u8]>>),
+    /// The socket is empty: the answer to [`Effect::Drain`].
+    Drained,
+    /// What became of the batch on its way.
+    Settled(Outcome),
+    /// The tally was told, or could not be: the answer to [`Effect::Tell`].
+    Told,
+    /// The outbound has ended by a defect; nothing can be sent any more.
+    OutboundLost,
+    /// The time that [`wake_at`](super::engine::Engine::wake_at) named has come.
+    Tick,
+}
+
+/// The SHUTDOWN event.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Stopping {
+    /// `spindown`, `timeout`, `failure`, or what an emulator says.
+    pub reason: String,
+    /// When what still runs is killed.
+    pub deadline: Timestamp,
+}
+
+/// Everything the engine can ask for.
+#[derive(Debug)]
+pub enum Effect {
+    /// Send a batch, within the wait.
+    Send(Batch, Duration),
+    /// Hand over what lies in the socket, without waiting, then say [`Event::Drained`].
+    Drain,
+    /// Ask Lambda for the next event.
+    Next,
+    /// Forget credentials and connections: they are from before a snapshot.
+    Forget,
+    /// Tell X-Ray the tally (PutTelemetryRecords), within the wait.
+    Tell(TelemetryRecord, Duration),
+    /// Write a line.
+    Log(Line),
+    /// Write the tally, and end the process.
+    Finish(Line),
+}

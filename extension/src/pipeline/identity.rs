@@ -1,0 +1,243 @@
+//! Which ids a request's segments have, and whether they are made here at all.
+//!
+//! Sandboxes differ in which ids they announce (ARCHITECTURE.md, "Trace identity"), and public sources do not
+//! settle it, so nothing depends on one style:
+//!
+//! - `P`: Parent in the INVOKE event's header;
+//! - `S`: `tracing.spanId` of `platform.start`, only where the function is traced actively;
+//! - `W`: Parent in `tracing.value` of `platform.start`;
+//! - `D`: the parent that the SDK's own documents carry.
+
+use std::str::FromStr;
+
+use model::ids::{RequestId, SegmentId, TraceId};
+use model::trace_header::TraceHeader;
+use model::wire::telemetry::Tracing;
+
+/// What is known of a request's place in its trace.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Identity {
+    /// The trace.
+    pub trace_id: TraceId,
+    /// `P`
+    pub invoke_parent: Option<SegmentId>,
+    /// `S`
+    pub span_id: Option<SegmentId>,
+    /// `W`
+    pub start_parent: Option<SegmentId>,
+    /// Whether the trace is recorded.
+    pub is_sampled: bool,
+}
+
+impl Identity {
+    /// From the INVOKE event's header and the `tracing` of `platform.start`, either of which may be missing.
+    ///
+    /// None if neither names a trace.
+    pub fn new(invoked: Option<&TraceHeader>, started: Option<&Tracing>) -> Option<Self> {
+        let start_header = started.map(|tracing| &tracing.header);
+        let trace_id = invoked
+            .and_then(TraceHeader::trace_id)
+            .or_else(|| start_header?.trace_id())?;
+        Some(Self {
+            trace_id,
+            invoke_parent: invoked.and_then(TraceHeader::parent_id),
+            span_id: started.and_then(|tracing| tracing.span_id),
+            start_parent: start_header.and_then(TraceHeader::parent_id),
+            is_sampled: [invoked, start_header]
+                .into_iter()
+                .flatten()
+                .any(TraceHeader::is_sampled),
+        })
+    }
+
+    /// The ids of the segments we make for this request.
+    ///
+    /// New ids derive from the request, so that a second attempt to make them names them alike.
+    pub fn segments(&self, request: &RequestId) -> SegmentIds {
+        let function = self.span_id.unwrap_or_else(|| derived(request, "function"));
+        let not_ours = |id: &SegmentId| *id != function;
+        SegmentIds {
+            lambda: derived(request, "lambda"),
+            lambda_parent: self
+                .start_parent
+                .filter(not_ours)
+                .or(self.invoke_parent.filter(not_ours)),
+            function,
+        }
+    }
+}
+
+/// Ids of the two segments of a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SegmentIds {
+    /// AWS::Lambda: always new, it never collides with an id of somebody else.
+    pub lambda: SegmentId,
+    /// Its parent: W, else P, else none.
+    pub lambda_parent: Option<SegmentId>,
+    /// AWS::Lambda::Function: S where announced, else new.
+    pub function: SegmentId,
+}
+
+/// An id made from the request's and a role: FNV-1a over both, its bits then mixed.
+pub fn derived(request: &RequestId, role: &str) -> SegmentId {
+    let mut hash: u64 = 0xcbf2_9ce4_8422_2325;
+    for byte in request.as_str().bytes().chain([0]).chain(role.bytes()) {
+        hash = (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3);
+    }
+    hash = (hash ^ (hash >> 33)).wrapping_mul(0xff51_afd7_ed55_8ccd);
+    hash = (hash ^ (hash >> 33)).wrapping_mul(0xc4ce_b9fe_1a85_ec53);
+    SegmentId::from_bytes((hash ^ (hash >> 33)).max(1).to_be_bytes())
+}
+
+/// When AWS::Lambda and AWS::Lambda::Function segments are made here.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PlatformSegments {
+    /// Unless Lambda itself sends them to the same X-Ray.
+    Auto,
+    /// For every sampled invocation.
+    Always,
+    /// Never.
+    Never,
+}
+
+impl FromStr for PlatformSegments {
+    type Err = ();
+
+    fn from_str(text: &str) -> Result<Self, ()> {
+        match text.trim().to_ascii_lowercase().as_str() {
+            "auto" => Ok(Self::Auto),
+            "always" => Ok(Self::Always),
+            "never" => Ok(Self::Never),
+            _ => Err(()),
+        }
+    }
+}
+
+/// Whether the platform's segments of a request are made here.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Emission {
+    /// The setting.
+    pub setting: PlatformSegments,
+    /// Documents go to AWS's own X-Ray, where Lambda delivers its segments of actively traced functions.
+    pub is_aws: bool,
+}
+
+impl Emission {
+    /// Never twice, never none.
+    pub fn applies(self, identity: &Identity) -> bool {
+        let lambda_emits = self.is_aws && identity.span_id.is_some();
+        identity.is_sampled
+            && match self.setting {
+                PlatformSegments::Always => true,
+                PlatformSegments::Never => false,
+                PlatformSegments::Auto => !lambda_emits,
+            }
+    }
+
+    /// Whether it can apply to any request.
+    pub fn is_possible(self) -> bool {
+        self.setting != PlatformSegments::Never
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ROOT: &str = "Root=1-6a0edb41-00112233445566778899aabb";
+    const F: &str = "1122334455667788";
+    const W: &str = "aabbccddeeff0011";
+    const U: &str = "0123456789abcdef";
+
+    fn header(parent: &str) -> TraceHeader {
+        TraceHeader::parse(&format!("{ROOT};Parent={parent};Sampled=1"))
+    }
+
+    fn tracing(span_id: Option<&str>, parent: &str) -> Tracing {
+        Tracing {
+            span_id: span_id.map(|id| id.parse().unwrap()),
+            header: header(parent),
+        }
+    }
+
+    fn request() -> RequestId {
+        "0f6f4f8e-8a57-4a5e-9d5e-0c2b8a4e7f10".parse().unwrap()
+    }
+
+    /// The function's id and the parent of AWS::Lambda, new ids as "new".
+    #[track_caller]
+    fn check(invoked: Option<TraceHeader>, started: Option<Tracing>, function: &str, lambda_parent: &str) {
+        let identity = Identity::new(invoked.as_ref(), started.as_ref()).unwrap();
+        let ids = identity.segments(&request());
+        let shown = if ids.function == derived(&request(), "function") {
+            "new".into()
+        } else {
+            ids.function.to_string()
+        };
+        let parent = ids.lambda_parent.map_or("none".into(), |id| id.to_string());
+        assert_eq!((shown.as_str(), parent.as_str()), (function, lambda_parent));
+        assert_eq!(ids.lambda, derived(&request(), "lambda"));
+    }
+
+    #[test]
+    fn every_style_of_sandbox_has_its_ids() {
+        check(Some(header(F)), Some(tracing(Some(F), W)), F, W); // current and classic, Active
+        check(None, Some(tracing(Some(F), U)), F, U); // managed, Active
+        check(Some(header(U)), Some(tracing(None, U)), "new", U); // PassThrough
+        check(Some(header(U)), None, "new", U); // emulators without telemetry
+        check(Some(header(F)), Some(tracing(Some(F), "?")), F, "none"); // no W: never its own parent
+        check(
+            Some(TraceHeader::parse(&format!("{ROOT};Sampled=1"))),
+            None,
+            "new",
+            "none",
+        );
+    }
+
+    #[test]
+    fn without_a_trace_there_is_no_identity() {
+        assert_eq!(Identity::new(None, None), None);
+        assert_eq!(
+            Identity::new(Some(&TraceHeader::parse("Root=junk;Sampled=1")), None),
+            None
+        );
+    }
+
+    #[test]
+    fn platform_segments_are_made_never_twice_and_never_not_at_all() {
+        use PlatformSegments::{Always, Auto, Never};
+        // (setting, AWS's own X-Ray, S announced, sampled) → made here
+        for (setting, is_aws, announced, sampled, made) in [
+            (Auto, true, true, true, false), // Lambda makes them
+            (Auto, true, false, true, true), // PassThrough: nobody else does
+            (Auto, false, true, true, true), // Lambda's go elsewhere
+            (Auto, false, false, true, true),
+            (Always, true, true, true, true),
+            (Never, false, false, true, false),
+            (Auto, false, true, false, false),
+            (Always, false, true, false, false),
+        ] {
+            let identity = Identity {
+                trace_id: TraceId::from_bytes([1; 16]),
+                invoke_parent: None,
+                span_id: announced.then(|| F.parse().unwrap()),
+                start_parent: None,
+                is_sampled: sampled,
+            };
+            let emission = Emission { setting, is_aws };
+            assert_eq!(
+                emission.applies(&identity),
+                made,
+                "{emission:?} {announced} {sampled}"
+            );
+        }
+    }
+
+    #[test]
+    fn derived_ids_are_stable_and_differ_by_role_and_request() {
+        let other: RequestId = "1f6f4f8e-8a57-4a5e-9d5e-0c2b8a4e7f10".parse().unwrap();
+        assert_eq!(derived(&request(), "lambda"), derived(&request(), "lambda"));
+        assert_ne!(derived(&request(), "lambda"), derived(&request(), "function"));
+        assert_ne!(derived(&request(), "lambda"), derived(&other, "lambda"));
+    }
+}

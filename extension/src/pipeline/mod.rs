@@ -1,0 +1,17 @@
+//! What happens to documents between arrival and sending.
+//!
+//! Pure: bytes, values and `now` in, values out. No socket, clock, variable or log call, so that timeouts,
+//! freezes and the order of shutdown are table tests.
+
+pub mod attach;
+pub mod backoff;
+pub mod engine;
+pub mod event;
+pub mod identity;
+pub mod invocation;
+pub mod invocations;
+pub mod notices;
+pub mod outcome;
+pub mod platform;
+pub mod spool;
+pub mod tally;

@@ -1,0 +1,396 @@
+//! What an operator can change, and what the platform says of the sandbox.
+//!
+//! Nothing outside this module reads the environment. A value that cannot be read costs a warning that
+//! names variable, value and wanted form, and its default: never the function.
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::str::FromStr;
+
+use model::size::ByteCount;
+use model::wire::telemetry::InitKind;
+
+use crate::limits::{PROCESS_BASE, PROCESS_BUDGET_MIN, PROCESS_BUDGET_PERCENT, SPOOL_BUDGET_MIN};
+use crate::logging::Level;
+use crate::outbound::credentials::{CredentialSettings, Secret};
+use crate::outbound::endpoint::EndpointSettings;
+use crate::pipeline::identity::PlatformSegments;
+
+/// Where variables come from: the process, or a map in tests.
+pub trait Vars {
+    /// The value of a variable, if it is set and readable text.
+    fn value(&self, name: &str) -> Option<String>;
+    /// The names of all variables.
+    fn names(&self) -> Vec<String>;
+}
+
+/// The environment of this process.
+#[derive(Debug, Clone, Copy)]
+pub struct ProcessVars;
+
+impl Vars for ProcessVars {
+    fn value(&self, name: &str) -> Option<String> {
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "the one place that reads the environment"
+        )]
+        let value = std::env::var(name);
+        value.ok()
+    }
+
+    fn names(&self) -> Vec<String> {
+        std::env::vars_os()
+            .filter_map(|(name, _)| name.into_string().ok())
+            .collect()
+    }
+}
+
+/// Everything that is read from the environment.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// Where datagrams of the X-Ray daemon's protocol are received.
+    ///
+    /// Default 127.0.0.1:2000, where every SDK looks. Change it when something else holds that port,
+    /// together with the function's `AWS_XRAY_DAEMON_ADDRESS`. `FLUOROSCOPE_UDP_ADDRESS`, host:port.
+    pub udp_address: SocketAddr,
+    /// Whether the platform's segments are made here. `FLUOROSCOPE_PLATFORM_SEGMENTS`, default `auto`.
+    pub platform_segments: PlatformSegments,
+    /// Bytes of documents held before the oldest are shed: the process's budget less its base.
+    ///
+    /// The process's budget is the larger of 16 MiB and 3 % of the function's memory, as for Lambda's own
+    /// daemon. It is taken from the function's memory. `FLUOROSCOPE_MEMORY_BUDGET`, a size such as `24MiB`.
+    pub spool_budget: ByteCount,
+    /// The least level that is logged. `FLUOROSCOPE_LOG_LEVEL`, default `warn`.
+    pub log_level: Level,
+    /// What Lambda says of the sandbox.
+    pub sandbox: Sandbox,
+    /// Where X-Ray is.
+    pub endpoint: EndpointSettings,
+    /// Who we are to X-Ray.
+    pub credentials: CredentialSettings,
+    /// Defects to play, in debug builds only.
+    pub injected: Option<String>,
+}
+
+/// What Lambda says of the sandbox.
+#[derive(Debug, Clone)]
+pub struct Sandbox {
+    /// host:port, seen with a path behind it.
+    pub runtime_api: Option<String>,
+    /// The function's name.
+    pub function_name: String,
+    /// The function's memory in MB.
+    pub memory_mb: Option<u64>,
+    /// Managed instances want another registration.
+    pub init_kind: InitKind,
+    /// Rarely given to extensions; else `/aws/lambda/<function>`.
+    pub log_group: String,
+}
+
+/// A setting that was not used as given.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Problem {
+    /// The value cannot be read; the default is used.
+    Unreadable {
+        /// The variable.
+        name: &'static str,
+        /// Its value.
+        found: String,
+        /// What it should look like.
+        expected: &'static str,
+    },
+    /// No setting has this name.
+    UnknownName {
+        /// The variable.
+        name: String,
+        /// The setting with the nearest name, if one is near.
+        nearest: Option<&'static str>,
+    },
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Unreadable {
+                name,
+                found,
+                expected,
+            } => {
+                write!(
+                    f,
+                    "{name}: found {found:?}, expected {expected}; the default is used"
+                )
+            }
+            Self::UnknownName {
+                name,
+                nearest: Some(nearest),
+            } => {
+                write!(f, "{name}: no such setting; did you mean {nearest}?")
+            }
+            Self::UnknownName { name, nearest: None } => {
+                write!(f, "{name}: no such setting; see the README's table")
+            }
+        }
+    }
+}
+
+const UDP_ADDRESS: &str = "FLUOROSCOPE_UDP_ADDRESS";
+const PLATFORM_SEGMENTS: &str = "FLUOROSCOPE_PLATFORM_SEGMENTS";
+const MEMORY_BUDGET: &str = "FLUOROSCOPE_MEMORY_BUDGET";
+const LOG_LEVEL: &str = "FLUOROSCOPE_LOG_LEVEL";
+/// Debug builds play the named defect, so that tests can show the function survives it.
+const INJECT_DEFECT: &str = "FLUOROSCOPE_INJECT_DEFECT";
+const PREFIX: &str = "FLUOROSCOPE_";
+const KNOWN: [&str; 4] = [UDP_ADDRESS, PLATFORM_SEGMENTS, MEMORY_BUDGET, LOG_LEVEL];
+/// Edits between two names that still count as a slip of the pen.
+const NEAR_EDITS: usize = 6;
+/// Longest value that a problem quotes, in characters.
+const QUOTED_CHARS: usize = 80;
+
+const UDP_DEFAULT: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 2000);
+
+impl Settings {
+    /// Reads every setting. What cannot be used as given is reported and defaulted.
+    pub fn read(vars: &impl Vars) -> (Self, Vec<Problem>) {
+        let mut read = Reader {
+            vars,
+            problems: Vec::new(),
+        };
+        let memory_mb = vars
+            .value("AWS_LAMBDA_FUNCTION_MEMORY_SIZE")
+            .and_then(|text| text.parse().ok());
+        let budget = read
+            .parsed(MEMORY_BUDGET, "a size such as 24MiB")
+            .unwrap_or_else(|| process_budget(memory_mb));
+        let settings = Self {
+            udp_address: read
+                .parsed(
+                    UDP_ADDRESS,
+                    "host:port with a numeric host, such as 127.0.0.1:2000",
+                )
+                .unwrap_or(UDP_DEFAULT),
+            platform_segments: read
+                .parsed(PLATFORM_SEGMENTS, "auto, always or never")
+                .unwrap_or(PlatformSegments::Auto),
+            spool_budget: budget.minus(PROCESS_BASE).max(SPOOL_BUDGET_MIN),
+            log_level: read
+                .parsed(LOG_LEVEL, "error, warn, info or debug")
+                .unwrap_or(Level::Warn),
+            sandbox: sandbox(vars, memory_mb),
+            endpoint: endpoint(vars),
+            credentials: credentials(vars),
+            injected: vars.value(INJECT_DEFECT).filter(|_| cfg!(debug_assertions)),
+        };
+        read.unknown_names();
+        (settings, read.problems)
+    }
+}
+
+/// The rule of Lambda's own daemon.
+fn process_budget(memory_mb: Option<u64>) -> ByteCount {
+    let share = ByteCount::mib(memory_mb.unwrap_or(0)).get() / 100 * PROCESS_BUDGET_PERCENT;
+    ByteCount::bytes(share).max(PROCESS_BUDGET_MIN)
+}
+
+fn sandbox(vars: &impl Vars, memory_mb: Option<u64>) -> Sandbox {
+    let function_name = set(vars, "AWS_LAMBDA_FUNCTION_NAME").unwrap_or_else(|| "function".into());
+    let log_group = set(vars, "AWS_LAMBDA_LOG_GROUP_NAME");
+    let init_kind = set(vars, "AWS_LAMBDA_INITIALIZATION_TYPE");
+    Sandbox {
+        runtime_api: set(vars, "AWS_LAMBDA_RUNTIME_API"),
+        log_group: log_group.unwrap_or_else(|| format!("/aws/lambda/{function_name}")),
+        function_name,
+        memory_mb,
+        init_kind: init_kind.map_or(InitKind::Unknown, |kind| InitKind::parse(&kind)),
+    }
+}
+
+fn endpoint(vars: &impl Vars) -> EndpointSettings {
+    let is_true = |name| {
+        vars.value(name)
+            .is_some_and(|value| value.trim().eq_ignore_ascii_case("true"))
+    };
+    EndpointSettings {
+        xray_url: set(vars, "AWS_ENDPOINT_URL_XRAY"),
+        any_url: set(vars, "AWS_ENDPOINT_URL"),
+        ignore_urls: is_true("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS"),
+        region: set(vars, "AWS_REGION").or_else(|| set(vars, "AWS_DEFAULT_REGION")),
+        use_fips: is_true("AWS_USE_FIPS_ENDPOINT"),
+        use_dualstack: is_true("AWS_USE_DUALSTACK_ENDPOINT"),
+    }
+}
+
+fn credentials(vars: &impl Vars) -> CredentialSettings {
+    CredentialSettings {
+        access_key_id: set(vars, "AWS_ACCESS_KEY_ID"),
+        secret_access_key: set(vars, "AWS_SECRET_ACCESS_KEY").map(Secret::new),
+        session_token: set(vars, "AWS_SESSION_TOKEN").map(Secret::new),
+        container_uri: set(vars, "AWS_CONTAINER_CREDENTIALS_FULL_URI"),
+        container_token: set(vars, "AWS_CONTAINER_AUTHORIZATION_TOKEN").map(Secret::new),
+        container_token_file: set(vars, "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE").map(Into::into),
+    }
+}
+
+/// A variable's value unless it is empty.
+fn set(vars: &impl Vars, name: &str) -> Option<String> {
+    vars.value(name).filter(|value| !value.trim().is_empty())
+}
+
+struct Reader<'a, V> {
+    vars: &'a V,
+    problems: Vec<Problem>,
+}
+
+impl<V: Vars> Reader<'_, V> {
+    /// The setting's value; none if it is not set, empty, or (a problem) unreadable.
+    fn parsed<T: FromStr>(&mut self, name: &'static str, expected: &'static str) -> Option<T> {
+        let text = set(self.vars, name)?;
+        let value = text.trim().parse().ok();
+        if value.is_none() {
+            let found = text.chars().take(QUOTED_CHARS).collect();
+            self.problems.push(Problem::Unreadable {
+                name,
+                found,
+                expected,
+            });
+        }
+        value
+    }
+
+    fn unknown_names(&mut self) {
+        let mut names: Vec<String> = self.vars.names();
+        names.retain(|name| name.starts_with(PREFIX) && !KNOWN.contains(&name.as_str()));
+        names.retain(|name| !(cfg!(debug_assertions) && name == INJECT_DEFECT));
+        names.sort();
+        self.problems.extend(names.into_iter().map(|name| {
+            let nearest = KNOWN.into_iter().min_by_key(|known| edits(known, &name));
+            let nearest = nearest.filter(|known| edits(known, &name) <= NEAR_EDITS);
+            Problem::UnknownName { name, nearest }
+        }));
+    }
+}
+
+/// Levenshtein's distance.
+fn edits(left: &str, right: &str) -> usize {
+    let right: Vec<char> = right.chars().collect();
+    let mut row: Vec<usize> = (0..=right.len()).collect();
+    for (i, l) in left.chars().enumerate() {
+        let mut diagonal = i;
+        let mut before = i + 1;
+        let mut next = vec![before];
+        for (r, &above) in right.iter().zip(row.iter().skip(1)) {
+            before = (diagonal + usize::from(l != *r)).min(above + 1).min(before + 1);
+            diagonal = above;
+            next.push(before);
+        }
+        row = next;
+    }
+    row.last().copied().unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashMap;
+
+    use super::*;
+
+    struct Map(HashMap<&'static str, &'static str>);
+
+    impl Vars for Map {
+        fn value(&self, name: &str) -> Option<String> {
+            self.0.get(name).map(|value| (*value).to_owned())
+        }
+        fn names(&self) -> Vec<String> {
+            self.0.keys().map(|name| (*name).to_owned()).collect()
+        }
+    }
+
+    fn read<const N: usize>(vars: [(&'static str, &'static str); N]) -> (Settings, Vec<String>) {
+        let (settings, problems) = Settings::read(&Map(HashMap::from(vars)));
+        (settings, problems.iter().map(ToString::to_string).collect())
+    }
+
+    #[test]
+    fn an_empty_environment_gives_the_defaults() {
+        let (settings, problems) = read([]);
+        assert_eq!(problems, [""; 0]);
+        assert_eq!(settings.udp_address.to_string(), "127.0.0.1:2000");
+        assert_eq!(settings.platform_segments, PlatformSegments::Auto);
+        assert_eq!(settings.log_level, Level::Warn);
+        assert_eq!(settings.spool_budget, ByteCount::mib(8));
+        assert_eq!(settings.sandbox.log_group, "/aws/lambda/function");
+    }
+
+    #[test]
+    fn the_budget_follows_the_functions_memory_as_lambdas_own_daemons_does() {
+        for (memory, spool_mib) in [("128", 8), ("512", 8), ("10240", 299)] {
+            let (settings, _) = read([("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", memory)]);
+            assert_eq!(settings.spool_budget.get() >> 20, spool_mib, "{memory} MB");
+        }
+        let (settings, _) = read([
+            ("FLUOROSCOPE_MEMORY_BUDGET", "24MiB"),
+            ("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "10240"),
+        ]);
+        assert_eq!(settings.spool_budget, ByteCount::mib(16));
+        let (settings, _) = read([("FLUOROSCOPE_MEMORY_BUDGET", "1")]);
+        assert_eq!(settings.spool_budget, SPOOL_BUDGET_MIN);
+    }
+
+    #[test]
+    fn an_unreadable_value_keeps_the_default_and_says_why() {
+        let (settings, problems) = read([
+            ("FLUOROSCOPE_MEMORY_BUDGET", "lots"),
+            ("FLUOROSCOPE_PLATFORM_SEGMENTS", "sometimes"),
+        ]);
+        assert_eq!(settings.spool_budget, ByteCount::mib(8));
+        assert_eq!(
+            problems,
+            [
+                r#"FLUOROSCOPE_MEMORY_BUDGET: found "lots", expected a size such as 24MiB; the default is used"#,
+                r#"FLUOROSCOPE_PLATFORM_SEGMENTS: found "sometimes", expected auto, always or never; the default is used"#,
+            ]
+        );
+    }
+
+    #[test]
+    fn an_unknown_name_is_told_with_the_nearest_known_one() {
+        let (_, problems) = read([
+            ("FLUOROSCOPE_UDP_ADRESS", "127.0.0.1:2001"),
+            ("FLUOROSCOPE_XYZ", "1"),
+            ("OTHER", "1"),
+        ]);
+        assert_eq!(
+            problems,
+            [
+                "FLUOROSCOPE_UDP_ADRESS: no such setting; did you mean FLUOROSCOPE_UDP_ADDRESS?",
+                "FLUOROSCOPE_XYZ: no such setting; see the README's table",
+            ]
+        );
+    }
+
+    #[test]
+    fn an_endpoint_is_read_as_aws_sdks_read_it() {
+        let (settings, _) = read([
+            ("AWS_DEFAULT_REGION", "eu-west-1"),
+            ("AWS_USE_FIPS_ENDPOINT", "TRUE"),
+            ("AWS_ENDPOINT_URL", ""),
+        ]);
+        assert_eq!(settings.endpoint.region.as_deref(), Some("eu-west-1"));
+        assert!(settings.endpoint.use_fips && !settings.endpoint.use_dualstack);
+        assert_eq!(settings.endpoint.any_url, None);
+    }
+
+    #[test]
+    fn no_secret_is_printed() {
+        let (settings, _) = read([("AWS_SECRET_ACCESS_KEY", "hush"), ("AWS_SESSION_TOKEN", "hush")]);
+        assert!(!format!("{settings:?}").contains("hush"));
+    }
+
+    #[test]
+    fn edits_are_counted() {
+        assert_eq!(
+            (edits("", "abc"), edits("abc", "abc"), edits("kitten", "sitting")),
+            (3, 0, 3)
+        );
+    }
+}

@@ -1,0 +1,180 @@
+//! From settings to a running application: sockets, registration, subscription, loop, in this order.
+//!
+//! Sockets come before registration so that the runtime, which starts after it, can never race us.
+
+use std::hash::{BuildHasher, RandomState};
+use std::process::ExitCode;
+use std::time::Duration;
+
+use lambda_runtime_api_client::PooledClient;
+use model::wire::telemetry::{Delivery, InitKind};
+use tokio::sync::mpsc;
+
+use crate::app::{App, Queues};
+use crate::inbound::telemetry::TelemetryListener;
+use crate::inbound::udp::DatagramSocket;
+use crate::lambda::lifecycle::{self, Signals};
+use crate::lambda::subscribe::subscribe;
+use crate::limits::TELEMETRY_QUEUE;
+use crate::logging::{Level, Line, Log};
+use crate::outbound::credentials::CredentialSource;
+use crate::outbound::endpoint::Endpoint;
+use crate::outbound::task;
+use crate::pipeline::engine::{Config, Engine};
+use crate::pipeline::identity::Emission;
+use crate::pipeline::platform::Function;
+use crate::settings::Settings;
+
+/// Attempts to register, and the pause between them. Without registration there is nothing to keep alive.
+const REGISTER_ATTEMPTS: u32 = 3;
+const REGISTER_PAUSE: Duration = Duration::from_millis(50);
+/// Jobs the engine can have outstanding: one call and one word to forget.
+const JOBS: usize = 4;
+
+/// Runs until SHUTDOWN.
+pub async fn run(settings: Settings, log: Log) -> ExitCode {
+    if settings.sandbox.runtime_api.is_none() {
+        let line = "AWS_LAMBDA_RUNTIME_API is not set: this program is started by Lambda; on a laptop use `fluoroscope local`";
+        log.always(Line::new(Level::Error, line));
+        return ExitCode::FAILURE;
+    }
+    let socket = bind_socket(&settings, log);
+    let listener = bind_listener(log).await;
+    let is_managed = settings.sandbox.init_kind == InitKind::ManagedInstances;
+
+    let (signal_sender, signals) = mpsc::channel(1);
+    let gates = Signals::new(signal_sender);
+    let unattended_shutdown = gates.unattended_shutdown();
+    let Some((extension_id, polling)) = register(is_managed, &gates, log).await else {
+        return ExitCode::FAILURE;
+    };
+    drop(gates);
+
+    // From here on Lambda waits for us, so every outcome ends in polling.
+    let (delivery_sender, deliveries) = mpsc::channel(TELEMETRY_QUEUE);
+    let is_subscribed = listen(listener, &extension_id, delivery_sender, log).await;
+    let (jobs, job_receiver) = mpsc::channel(JOBS);
+    let (done_sender, done) = mpsc::channel(JOBS);
+    let endpoint = Endpoint::resolve(&settings.endpoint);
+    let engine = Engine::new(config(
+        &settings,
+        is_managed,
+        endpoint.as_ref().is_ok_and(Endpoint::is_aws),
+    ));
+    let credentials = CredentialSource::new(settings.credentials);
+    tokio::spawn(task::work(endpoint, credentials, job_receiver, done_sender));
+
+    let mut app = App::new(
+        engine,
+        socket,
+        Queues {
+            signals,
+            deliveries,
+            jobs,
+            done,
+        },
+        log,
+    );
+    app.inject(settings.injected);
+    let app = tokio::spawn(app.run(is_subscribed));
+    let finished = async {
+        if app.await.is_err() {
+            // Inert: the panic hook has said why. The poller finds nobody to take signals and goes on alone.
+            unattended_shutdown.notified().await;
+        }
+    };
+    tokio::select! {
+        () = finished => {}
+        () = polling => {}
+    }
+    ExitCode::SUCCESS
+}
+
+fn config(settings: &Settings, is_managed: bool, is_aws: bool) -> Config {
+    Config {
+        emission: Emission {
+            setting: settings.platform_segments,
+            is_aws,
+        },
+        is_managed,
+        function: Function {
+            name: settings.sandbox.function_name.clone(),
+            log_group: settings.sandbox.log_group.clone(),
+            memory_mb: settings.sandbox.memory_mb,
+        },
+        spool_budget: settings.spool_budget,
+        // Seeded by the system for every process; no secret, only different.
+        seed: RandomState::new().hash_one(0),
+    }
+}
+
+fn bind_socket(settings: &Settings, log: Log) -> Option<DatagramSocket> {
+    match DatagramSocket::bind(settings.udp_address) {
+        Ok(socket) => Some(socket),
+        Err(error) => {
+            let line = Line::new(
+                Level::Warn,
+                "cannot receive segments: the address is taken or not ours; set FLUOROSCOPE_UDP_ADDRESS and the \
+                 function's AWS_XRAY_DAEMON_ADDRESS to a free one",
+            );
+            log.write(
+                line.with("address", settings.udp_address.to_string())
+                    .with("cause", error.to_string()),
+            );
+            None
+        }
+    }
+}
+
+async fn bind_listener(log: Log) -> Option<TelemetryListener> {
+    match TelemetryListener::bind().await {
+        Ok(listener) => Some(listener),
+        Err(error) => {
+            let line = Line::new(
+                Level::Warn,
+                "no port for the Telemetry API; platform timings will be rough",
+            );
+            log.write(line.with("cause", error.to_string()));
+            None
+        }
+    }
+}
+
+async fn register(
+    is_managed: bool,
+    signals: &Signals,
+    log: Log,
+) -> Option<(String, impl Future<Output = ()> + use<>)> {
+    for attempt in 1..=REGISTER_ATTEMPTS {
+        match lifecycle::register(is_managed, signals.clone(), log).await {
+            Ok(registered) => return Some(registered),
+            Err(error) => {
+                let line = Line::new(Level::Error, "could not register with Lambda");
+                log.always(line.with("attempt", attempt).with("cause", error.to_string()));
+            }
+        }
+        tokio::time::sleep(REGISTER_PAUSE).await;
+    }
+    None
+}
+
+/// Serves deliveries if records will come.
+async fn listen(
+    listener: Option<TelemetryListener>,
+    extension_id: &str,
+    deliveries: mpsc::Sender<Delivery>,
+    log: Log,
+) -> bool {
+    let Some(listener) = listener else { return false };
+    let Ok(port) = listener.port() else { return false };
+    let serving = tokio::spawn(listener.serve(deliveries));
+    match subscribe(&PooledClient::builder().build(), extension_id, port).await {
+        Ok(()) => true,
+        Err(error) => {
+            serving.abort();
+            let line = Line::new(Level::Warn, "no platform records; timings come from INVOKE alone");
+            log.write(line.with("cause", error.to_string()));
+            false
+        }
+    }
+}
