@@ -2,16 +2,16 @@
 
 use std::collections::VecDeque;
 
-use model::wire::telemetry::Delivery;
 use tokio::sync::mpsc;
 
 use crate::clock::Clock;
+use crate::defect::Defect;
 use crate::inbound::udp::DatagramSocket;
 use crate::lambda::lifecycle::{Gate, Signal};
 use crate::logging::Log;
 use crate::outbound::task::{Done, Job};
 use crate::pipeline::engine::Engine;
-use crate::pipeline::event::{Effect, Event};
+use crate::pipeline::event::{Delivery, Effect, Event};
 
 /// The ends of the queues that the loop holds.
 pub struct Queues {
@@ -35,7 +35,7 @@ pub struct App {
     gate: Option<Gate>,
     is_outbound_lost: bool,
     /// A defect to play, in debug builds only.
-    injected: Option<String>,
+    defect: Option<Defect>,
 }
 
 impl App {
@@ -48,13 +48,13 @@ impl App {
             log,
             gate: None,
             is_outbound_lost: false,
-            injected: None,
+            defect: None,
         }
     }
 
     /// Plays a defect, so that tests can show that the function survives it.
-    pub fn inject(&mut self, defect: Option<String>) {
-        self.injected = defect;
+    pub fn inject(&mut self, defect: Option<Defect>) {
+        self.defect = defect;
     }
 
     /// Runs until SHUTDOWN is done.
@@ -91,7 +91,7 @@ impl App {
 
     /// Handles an event and everything that follows from it at once. True when the process is to end.
     fn step(&mut self, event: Event) -> bool {
-        self.play_defect(&event);
+        self.defect.inspect(|defect| defect.play(&event));
         let mut events = VecDeque::from([event]);
         while let Some(event) = events.pop_front() {
             for effect in self.engine.handle(Clock.now(), event) {
@@ -134,15 +134,6 @@ impl App {
             // The poller is gone only with the process.
             let _ = gate.send(());
         }
-    }
-
-    fn play_defect(&self, event: &Event) {
-        let is_due = match self.injected.as_deref() {
-            Some("panic_on_invoke") => matches!(event, Event::Invoked(_)),
-            Some("panic_on_document") => matches!(event, Event::Arrived(_)),
-            _ => false,
-        };
-        assert!(!is_due, "injected defect");
     }
 }
 

@@ -2,6 +2,7 @@
 
 pub mod app;
 pub mod clock;
+pub mod defect;
 pub mod inbound;
 pub mod lambda;
 pub mod limits;

@@ -10,6 +10,7 @@ use std::str::FromStr;
 use model::size::ByteCount;
 use model::wire::telemetry::InitKind;
 
+use crate::defect::{self, Defect};
 use crate::limits::{PROCESS_BASE, PROCESS_BUDGET_MIN, PROCESS_BUDGET_PERCENT, SPOOL_BUDGET_MIN};
 use crate::logging::Level;
 use crate::outbound::credentials::{CredentialSettings, Secret};
@@ -69,7 +70,7 @@ pub struct Settings {
     /// Who we are to X-Ray.
     pub credentials: CredentialSettings,
     /// Defects to play, in debug builds only.
-    pub injected: Option<String>,
+    pub defect: Option<Defect>,
 }
 
 /// What Lambda says of the sandbox.
@@ -138,8 +139,6 @@ const UDP_ADDRESS: &str = "FLUOROSCOPE_UDP_ADDRESS";
 const PLATFORM_SEGMENTS: &str = "FLUOROSCOPE_PLATFORM_SEGMENTS";
 const MEMORY_BUDGET: &str = "FLUOROSCOPE_MEMORY_BUDGET";
 const LOG_LEVEL: &str = "FLUOROSCOPE_LOG_LEVEL";
-/// Debug builds play the named defect, so that tests can show the function survives it.
-const INJECT_DEFECT: &str = "FLUOROSCOPE_INJECT_DEFECT";
 const PREFIX: &str = "FLUOROSCOPE_";
 const KNOWN: [&str; 4] = [UDP_ADDRESS, PLATFORM_SEGMENTS, MEMORY_BUDGET, LOG_LEVEL];
 /// Edits between two names that still count as a slip of the pen.
@@ -179,7 +178,7 @@ impl Settings {
             sandbox: sandbox(vars, memory_mb),
             endpoint: endpoint(vars),
             credentials: credentials(vars),
-            injected: vars.value(INJECT_DEFECT).filter(|_| cfg!(debug_assertions)),
+            defect: vars.value(defect::VARIABLE).and_then(|name| Defect::parse(&name)),
         };
         read.unknown_names();
         (settings, read.problems)
@@ -260,7 +259,7 @@ impl<V: Vars> Reader<'_, V> {
     fn unknown_names(&mut self) {
         let mut names: Vec<String> = self.vars.names();
         names.retain(|name| name.starts_with(PREFIX) && !KNOWN.contains(&name.as_str()));
-        names.retain(|name| !(cfg!(debug_assertions) && name == INJECT_DEFECT));
+        names.retain(|name| !(cfg!(debug_assertions) && name == defect::VARIABLE));
         names.sort();
         self.problems.extend(names.into_iter().map(|name| {
             let nearest = KNOWN.into_iter().min_by_key(|known| edits(known, &name));

@@ -33,9 +33,8 @@ const JOBS: usize = 4;
 
 /// Runs until SHUTDOWN.
 pub async fn run(settings: Settings, log: Log) -> ExitCode {
-    if settings.sandbox.runtime_api.is_none() {
-        let line = "AWS_LAMBDA_RUNTIME_API is not set: this program is started by Lambda; on a laptop use `fluoroscope local`";
-        log.always(Line::new(Level::Error, line));
+    if let Err(line) = check_runtime_api(settings.sandbox.runtime_api.as_deref()) {
+        log.always(line);
         return ExitCode::FAILURE;
     }
     let socket = bind_socket(&settings, log);
@@ -75,7 +74,7 @@ pub async fn run(settings: Settings, log: Log) -> ExitCode {
         },
         log,
     );
-    app.inject(settings.injected);
+    app.inject(settings.defect);
     let app = tokio::spawn(app.run(is_subscribed));
     let finished = async {
         if app.await.is_err() {
@@ -88,6 +87,23 @@ pub async fn run(settings: Settings, log: Log) -> ExitCode {
         () = polling => {}
     }
     ExitCode::SUCCESS
+}
+
+/// lambda-extension panics where the Runtime API's address is missing or cannot be read.
+fn check_runtime_api(address: Option<&str>) -> Result<(), Line> {
+    let Some(address) = address else {
+        let line = "AWS_LAMBDA_RUNTIME_API is not set: this program is started by Lambda; on a laptop use `fluoroscope local`";
+        return Err(Line::new(Level::Error, line));
+    };
+    match address.parse::<http::Uri>() {
+        Ok(_) => Ok(()),
+        Err(error) => {
+            let line = "AWS_LAMBDA_RUNTIME_API is no address: expected host:port, or http:// in front of one with a path";
+            Err(Line::new(Level::Error, line)
+                .with("found", address)
+                .with("cause", error.to_string()))
+        }
+    }
 }
 
 fn config(settings: &Settings, is_managed: bool, is_aws: bool) -> Config {

@@ -16,7 +16,7 @@ use reqwest::{Client, ClientBuilder, Response, Url};
 use rustls::client::Resumption;
 use rustls::crypto::ring;
 use rustls::{ClientConfig, RootCertStore};
-use tower::util::MapRequestLayer;
+use tower::util::{MapRequestLayer, MapResponseLayer};
 
 use super::limits::{CONNECT_WAIT, IDLE_CONNECTION_WAIT, IDLE_CONNECTIONS_MAX, TLS_SESSIONS_MAX};
 
@@ -27,6 +27,7 @@ pub struct Connection {
     tls: Option<ClientConfig>,
     client: Option<Client>,
     dialled: Arc<AtomicU64>,
+    connected: Arc<AtomicU64>,
 }
 
 impl fmt::Debug for Connection {
@@ -59,7 +60,8 @@ impl Connection {
             uses_proxy: !is_loopback(url),
             tls: None,
             client: None,
-            dialled: Arc::new(AtomicU64::new(0)),
+            dialled: Arc::default(),
+            connected: Arc::default(),
         }
     }
 
@@ -90,6 +92,12 @@ impl Connection {
         self.client = None;
     }
 
+    /// Gives up the connection and the TLS sessions: after a restore they are those of other sandboxes too.
+    pub fn forget(&mut self) {
+        self.client = None;
+        self.tls = None;
+    }
+
     /// Whether the next call may go out on an older connection.
     pub fn may_be_open(&self) -> bool {
         self.client.is_some()
@@ -98,6 +106,11 @@ impl Connection {
     /// How often a connection has been attempted. A call that leaves it as it was used an older connection.
     pub fn dialled(&self) -> u64 {
         self.dialled.load(Ordering::Relaxed)
+    }
+
+    /// How many of these attempts led to a connection, TLS included.
+    pub fn connected(&self) -> u64 {
+        self.connected.load(Ordering::Relaxed)
     }
 
     fn build(&mut self) -> Result<Client, BuildError> {
@@ -109,14 +122,14 @@ impl Connection {
                 tls
             }
         };
-        let dialled = Arc::clone(&self.dialled);
+        let (dialled, connected) = (Arc::clone(&self.dialled), Arc::clone(&self.connected));
         let builder = base_builder(tls)
             .connect_timeout(CONNECT_WAIT)
             .pool_max_idle_per_host(IDLE_CONNECTIONS_MAX)
             .pool_idle_timeout(IDLE_CONNECTION_WAIT)
-            .connector_layer(MapRequestLayer::new(move |target| {
-                dialled.fetch_add(1, Ordering::Relaxed);
-                target
+            .connector_layer(MapRequestLayer::new(move |target| count(&dialled, target)))
+            .connector_layer(MapResponseLayer::new(move |connection| {
+                count(&connected, connection)
             }));
         let builder = if self.uses_proxy {
             builder
@@ -125,6 +138,11 @@ impl Connection {
         };
         Ok(builder.build()?)
     }
+}
+
+fn count<T>(counter: &AtomicU64, passing: T) -> T {
+    counter.fetch_add(1, Ordering::Relaxed);
+    passing
 }
 
 /// A client for one call inside the sandbox: no TLS roots for `http`, no proxy, nothing kept.

@@ -24,6 +24,17 @@ pub enum SendError {
         #[source]
         source: reqwest::Error,
     },
+    /// No connection in time.
+    #[error(
+        "no connection to X-Ray at {endpoint} within {waited_ms} ms: check that there is a route to it (from \
+         a VPC: a NAT gateway, or a VPC endpoint for X-Ray)"
+    )]
+    Unconnected {
+        /// The address.
+        endpoint: String,
+        /// How long it was given.
+        waited_ms: u128,
+    },
     /// The connection broke with the request under way.
     #[error("lost the connection to X-Ray at {endpoint} before its answer")]
     Disconnected {
@@ -112,6 +123,7 @@ impl SendError {
     pub fn kind(&self) -> FailureKind {
         match self {
             Self::Unreachable { why, .. } => FailureKind::Unreachable(*why),
+            Self::Unconnected { .. } => FailureKind::Unreachable(Unreached::TimedOut),
             Self::Disconnected { .. } => FailureKind::Disconnected,
             Self::Silent { .. } => FailureKind::Silent,
             Self::Garbled { .. } => FailureKind::Garbled,

@@ -2,8 +2,8 @@
 //!
 //! Invariants
 //! - Nothing is built, connected or fetched before the first call.
-//! - A call makes at most one attempt more than one for a stale connection, and one for expired
-//!   credentials; every other pause and retry is the engine's decision.
+//! - A call is tried again at once in two cases only: an older connection failed, or fetched credentials
+//!   have expired. Every other retry, and every pause, is the engine's decision.
 //! - After any failure the next call opens a connection of its own.
 
 use std::time::Duration;
@@ -137,14 +137,15 @@ impl XraySender {
         Ok(())
     }
 
-    /// Forgets what a snapshot must not carry over: fetched credentials and the connection.
+    /// Forgets what a snapshot must not carry over: fetched credentials, the
+    /// connection and its TLS sessions.
     pub fn forget(&mut self) {
         self.credentials.forget();
-        self.connection.drop_idle();
+        self.connection.forget();
     }
 
     async fn exchange(&mut self, call: &Call) -> Result<Answer, SendError> {
-        let (mut has_reconnected, mut has_renewed) = (false, false);
+        let mut has_renewed = false;
         loop {
             let dialled = self.connection.dialled();
             let result = self.attempt(call).await;
@@ -165,9 +166,8 @@ impl XraySender {
                 }
                 Err(error) => {
                     self.connection.drop_idle();
-                    let is_stale = used_older_connection && error.may_be_stale_connection();
-                    if is_stale && !has_reconnected && has_time {
-                        has_reconnected = true;
+                    // The attempt that follows opens a connection, so it cannot come here again.
+                    if used_older_connection && has_time && error.may_be_stale_connection() {
                         continue;
                     }
                     return Err(error);
@@ -201,6 +201,8 @@ impl XraySender {
             .post(url)
             .headers(headers)
             .body(call.body.clone());
+        let connected = self.connection.connected();
+        let dialled = self.connection.dialled();
         let wait = self.attempt_wait.min(call.deadline.left() / share);
         let exchange = async {
             let response = request.send().await?;
@@ -214,6 +216,13 @@ impl XraySender {
         };
         match tokio::time::timeout(wait, exchange).await {
             Ok(result) => result.map_err(|error| SendError::transport(self.endpoint.name(), error)),
+            Err(_) if self.connection.dialled() != dialled && self.connection.connected() == connected => {
+                let endpoint = self.endpoint.name().to_owned();
+                Err(SendError::Unconnected {
+                    endpoint,
+                    waited_ms: wait.as_millis(),
+                })
+            }
             Err(_) => Err(self.silent(wait)),
         }
     }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use model::time::Timestamp;
-use model::wire::telemetry::Delivery;
+pub use model::wire::telemetry::Delivery;
 use model::wire::xray_api::TelemetryRecord;
 
 use super::invocation::Invoked;

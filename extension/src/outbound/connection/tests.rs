@@ -129,6 +129,15 @@ async fn the_tls_session_outlives_the_connection_and_the_client() {
 }
 
 #[test]
+fn a_restore_leaves_neither_the_connection_nor_its_tls_sessions() {
+    let mut connection = Connection::to(&Url::parse("http://127.0.0.1:1/").unwrap());
+    connection.client().unwrap();
+    assert!(connection.tls.is_some() && connection.may_be_open());
+    connection.forget();
+    assert!(connection.tls.is_none() && !connection.may_be_open());
+}
+
+#[test]
 fn roots_are_loaded_for_https_alone() {
     assert!(roots(false).is_empty());
     assert!(roots(true).len() > 50);

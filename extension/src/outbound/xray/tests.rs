@@ -1,15 +1,18 @@
 //! The sender against real sockets.
 
-use std::net::Ipv4Addr;
+use std::net::{Ipv4Addr, TcpStream};
 use std::time::Duration;
 
-use tokio::net::TcpSocket;
+use tokio::net::{TcpListener, TcpSocket};
 
 use super::*;
 use crate::outbound::credentials::{CredentialSettings, Secret};
 use crate::outbound::endpoint::EndpointSettings;
 use crate::outbound::stage::{Act, Stage, all_taken, answer, answer_with};
 use crate::pipeline::outcome::{FailureKind, Retry, Unprocessed, Unreached};
+
+mod answers;
+mod renewal;
 
 const LONG: Duration = Duration::from_secs(20);
 const SHORT: Duration = Duration::from_millis(150);
@@ -201,6 +204,16 @@ async fn two_silent_connections_cost_no_more_than_the_wait() {
 }
 
 #[tokio::test]
+async fn with_too_little_time_left_the_first_failure_stands() {
+    let stage = Stage::open([all_taken(), Act::Stall]).await;
+    let mut sender = sender_to(&stage);
+    taken(send(&mut sender, LONG).await);
+    let failure = failed(send(&mut sender, SECOND_ATTEMPT_MIN + SECOND_ATTEMPT_MIN / 2).await);
+    assert_eq!(failure.kind, FailureKind::Silent);
+    assert!(!stage.connections().contains(&1), "{:?}", stage.connections());
+}
+
+#[tokio::test]
 async fn an_attempt_has_a_bound_of_its_own() {
     let stage = Stage::open([Act::Stall]).await;
     let mut sender = sender_to(&stage);
@@ -250,239 +263,6 @@ async fn without_any_time_left_nothing_is_asked_of_xray() {
 }
 
 #[tokio::test]
-async fn an_endless_answer_is_left_unread_and_believed_in_nothing() {
-    let failure = failure_of(Act::Flood).await;
-    assert_eq!(failure.kind, FailureKind::Garbled);
-    assert!(
-        failure.message.ends_with(": answer too long"),
-        "{}",
-        failure.message
-    );
-}
-
-#[tokio::test]
-async fn an_answer_that_is_not_xrays_is_believed_in_nothing() {
-    let failure = failure_of(answer(200, "<html>Welcome to the lobby</html>")).await;
-    assert_eq!(failure.kind, FailureKind::Garbled);
-    assert_eq!(failure.retry(), Retry::Later { at_least: None });
-}
-
-#[tokio::test]
-async fn an_empty_answer_means_that_all_was_taken() {
-    let stage = Stage::open([answer(200, ""), answer(200, "{}")]).await;
-    let mut sender = sender_to(&stage);
-    taken(send(&mut sender, LONG).await);
-    taken(send(&mut sender, LONG).await);
-}
-
-#[tokio::test]
-async fn documents_that_were_not_taken_are_named_one_by_one() {
-    let body = r#"{"UnprocessedTraceSegments":[
-        {"Id":"00000000000000bb","ErrorCode":"ThrottledException","Message":"slow down"},
-        {"Id":null,"ErrorCode":"MissingId","Message":"Invalid segment. ErrorCode: MissingId"}]}"#;
-    let stage = Stage::open([answer(200, body)]).await;
-    let Outcome::Answered(answered) = sender_to(&stage).send(&[A, "[]", B], noon(), LONG).await else {
-        panic!("not answered");
-    };
-    assert_eq!(answered.taken(), 1);
-    let expected = [
-        (Some(2), "ThrottledException", true),
-        (Some(1), "MissingId", false),
-    ];
-    let seen: Vec<_> = answered
-        .unprocessed
-        .iter()
-        .map(
-            |Unprocessed {
-                 document,
-                 code,
-                 retriable,
-                 ..
-             }| (*document, code.as_str(), *retriable),
-        )
-        .collect();
-    assert_eq!(seen, expected);
-}
-
-#[tokio::test]
-async fn throttling_passes_on_how_long_to_wait() {
-    let throttled = |after| FailureKind::Throttled { retry_after: after };
-    let failure = failure_of(answer_with(
-        429,
-        "retry-after: 7",
-        r#"{"Message":"Rate exceeded"}"#,
-    ))
-    .await;
-    assert_eq!(failure.kind, throttled(Some(Duration::from_secs(7))));
-    assert_eq!(
-        failure.retry(),
-        Retry::Later {
-            at_least: Some(Duration::from_secs(7))
-        }
-    );
-    assert!(
-        failure
-            .message
-            .ends_with("answered 429 (Rate exceeded) to PutTraceSegments"),
-        "{}",
-        failure.message
-    );
-    let by_code = answer_with(400, "x-amzn-errortype: ThrottledException:http://aws/", "{}");
-    assert_eq!(failure_of(by_code).await.kind, throttled(None));
-    let dated = "date: Thu, 21 May 2026 12:00:00 GMT\r\nretry-after: Thu, 21 May 2026 12:00:09 GMT";
-    assert_eq!(
-        failure_of(answer_with(429, dated, "")).await.kind,
-        throttled(Some(Duration::from_secs(9)))
-    );
-}
-
-#[tokio::test]
-async fn trouble_at_xray_passes_and_is_not_tried_again_at_once() {
-    let stage = Stage::open([answer_with(503, "retry-after: 1", "busy"), answer(500, "")]).await;
-    let mut sender = sender_to(&stage);
-    let failure = failed(send(&mut sender, LONG).await);
-    let retry_after = Some(Duration::from_secs(1));
-    assert_eq!(
-        failure.kind,
-        FailureKind::Unavailable {
-            status: 503,
-            retry_after
-        }
-    );
-    let failure = failed(send(&mut sender, LONG).await);
-    assert_eq!(
-        failure.kind,
-        FailureKind::Unavailable {
-            status: 500,
-            retry_after: None
-        }
-    );
-    assert_eq!(stage.connections(), [0, 0]);
-}
-
-#[tokio::test]
-async fn a_missing_permission_is_named() {
-    let body = r#"{"__type":"com.amazon.coral#AccessDeniedException","Message":"User: arn:aws:sts::1:x is not authorized"}"#;
-    let failure = failure_of(answer(403, body)).await;
-    assert_eq!(
-        failure.kind,
-        FailureKind::Forbidden {
-            code: "AccessDeniedException".into()
-        }
-    );
-    assert_eq!(failure.retry(), Retry::WhenMended);
-    assert!(
-        failure
-            .message
-            .contains("allow xray:PutTraceSegments in the role"),
-        "{}",
-        failure.message
-    );
-    assert!(failure.message.contains("not authorized"), "{}", failure.message);
-}
-
-#[tokio::test]
-async fn keys_of_the_environment_that_expired_are_not_tried_again() {
-    let stage = Stage::open([answer(
-        403,
-        r#"{"__type":"ExpiredTokenException","Message":"expired"}"#,
-    )])
-    .await;
-    let failure = failed(send(&mut sender_to(&stage), LONG).await);
-    assert_eq!(
-        failure.kind,
-        FailureKind::Expired {
-            code: "ExpiredTokenException".into()
-        }
-    );
-    assert_eq!(stage.seen().len(), 1);
-}
-
-#[tokio::test]
-async fn differing_clocks_are_told_from_wrong_keys() {
-    let headers = "date: Thu, 21 May 2026 12:20:00 GMT\r\nx-amzn-errortype: InvalidSignatureException";
-    let late = answer_with(
-        403,
-        headers,
-        r#"{"message":"Signature expired: 20260521T120000Z is now earlier than"}"#,
-    );
-    let failure = failure_of(late).await;
-    let server = noon().after(Duration::from_secs(20 * 60));
-    assert_eq!(failure.kind, FailureKind::ClockSkew { server: Some(server) });
-    assert!(
-        failure.message.contains("s ahead of the one here"),
-        "{}",
-        failure.message
-    );
-}
-
-#[tokio::test]
-async fn a_wrong_signature_does_not_bring_the_token_into_the_log() {
-    let echo = r#"{"message":"The request signature we calculated does not match. The Canonical String should have been 'POST\n/TraceSegments\n\nx-amz-security-token:example-token'"}"#;
-    let failure = failure_of(answer_with(
-        403,
-        "x-amzn-errortype: InvalidSignatureException",
-        echo,
-    ))
-    .await;
-    assert_eq!(
-        failure.kind,
-        FailureKind::Forbidden {
-            code: "InvalidSignatureException".into()
-        }
-    );
-    assert!(
-        failure.message.contains("check the credentials"),
-        "{}",
-        failure.message
-    );
-    assert!(!failure.message.contains("example-token"), "{}", failure.message);
-    let tail = answer(
-        403,
-        r#"{"message":"headers were X-Amz-Security-Token: example-token"}"#,
-    );
-    let failure = failure_of(tail).await;
-    assert!(!failure.message.contains("example-token"), "{}", failure.message);
-}
-
-#[tokio::test]
-async fn a_batch_that_is_refused_is_taken_apart_by_the_engine() {
-    let failure = failure_of(answer(413, "")).await;
-    assert_eq!(failure.kind, FailureKind::TooLarge { documents: 2 });
-    let failure = failure_of(answer_with(
-        400,
-        "x-amzn-errortype: InvalidRequestException",
-        "{}",
-    ))
-    .await;
-    let code = "InvalidRequestException".to_owned();
-    assert_eq!(
-        failure.kind,
-        FailureKind::Refused {
-            status: 400,
-            code,
-            documents: 2
-        }
-    );
-    assert_eq!(failure.retry(), Retry::Smaller);
-}
-
-#[tokio::test]
-async fn a_redirect_is_not_followed_with_our_signature() {
-    let stage = Stage::open([answer_with(302, "location: /elsewhere", "")]).await;
-    let failure = failed(send(&mut sender_to(&stage), LONG).await);
-    assert_eq!(failure.kind, FailureKind::Misdirected { status: 302 });
-    assert!(
-        failure
-            .message
-            .contains("is not X-Ray, check AWS_ENDPOINT_URL_XRAY"),
-        "{}",
-        failure.message
-    );
-    assert_eq!(stage.seen().len(), 1);
-}
-
-#[tokio::test]
 async fn a_port_nobody_listens_on_is_said_to_refuse() {
     let socket = TcpSocket::new_v4().unwrap();
     socket.bind((Ipv4Addr::LOCALHOST, 0).into()).unwrap();
@@ -501,6 +281,40 @@ async fn a_port_nobody_listens_on_is_said_to_refuse() {
         failure.message
     );
     assert!(failure.message.ends_with("(os error 111)"), "{}", failure.message);
+    // The HTTP client's own words add nothing for the operator.
+    assert!(
+        !failure.message.contains("error sending request"),
+        "{}",
+        failure.message
+    );
+    assert_eq!(sender.connection.dialled(), 1);
+}
+
+/// An address that answers nothing while one connects: its queue is full. The sockets keep it so.
+fn black_hole() -> (String, TcpListener, Vec<TcpStream>) {
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.bind((Ipv4Addr::LOCALHOST, 0).into()).unwrap();
+    let listener = socket.listen(1).unwrap();
+    let address = listener.local_addr().unwrap();
+    let connect = || TcpStream::connect_timeout(&address, SHORT).ok();
+    let waiting = std::iter::from_fn(connect).take(64).collect();
+    (format!("http://{address}"), listener, waiting)
+}
+
+#[tokio::test]
+async fn a_host_that_swallows_connections_is_said_to_have_no_route() {
+    let (url, _listener, _waiting) = black_hole();
+    let mut sender = XraySender::new(endpoint(&url), environment_keys());
+    let failure = failed(send(&mut sender, SHORT).await);
+    assert_eq!(failure.kind, FailureKind::Unreachable(Unreached::TimedOut));
+    assert_eq!(failure.retry(), Retry::Later { at_least: None });
+    let expected = format!("no connection to X-Ray at {url} within 1");
+    assert!(failure.message.starts_with(&expected), "{}", failure.message);
+    assert!(
+        failure.message.contains("check that there is a route"),
+        "{}",
+        failure.message
+    );
     assert_eq!(sender.connection.dialled(), 1);
 }
 
@@ -519,105 +333,6 @@ async fn a_name_without_an_address_is_said_to_have_none() {
         "{}",
         failure.message
     );
-}
-
-fn container_keys(stage: &Stage) -> CredentialSource {
-    CredentialSource::new(CredentialSettings {
-        container_uri: Some(format!("http://{}/credentials", stage.address)),
-        container_token: Some(Secret::new("door-token")),
-        ..CredentialSettings::default()
-    })
-}
-
-fn gives(id: &str) -> Act {
-    let expires = "2026-05-21T18:00:00Z";
-    let body =
-        serde_json::json!({ "AccessKeyId": id, "SecretAccessKey": "s", "Token": "t", "Expiration": expires });
-    answer(200, &body.to_string())
-}
-
-fn expired() -> Act {
-    answer(
-        403,
-        r#"{"__type":"ExpiredTokenException","message":"The security token is expired"}"#,
-    )
-}
-
-/// The access key ids that requests were signed with.
-fn signers(stage: &Stage) -> Vec<String> {
-    let seen = stage.seen();
-    let credentials = seen
-        .iter()
-        .filter_map(|seen| seen.header("authorization").split("Credential=").nth(1));
-    credentials
-        .filter_map(|rest| rest.split('/').next())
-        .map(str::to_owned)
-        .collect()
-}
-
-#[tokio::test]
-async fn expired_container_credentials_are_renewed_and_the_batch_is_sent_again_at_once() {
-    let door = Stage::open([gives("ONE"), gives("TWO")]).await;
-    let stage = Stage::open([all_taken(), expired()]).await;
-    let mut sender = XraySender::new(
-        endpoint(&format!("http://{}", stage.address)),
-        container_keys(&door),
-    );
-    assert!(door.seen().is_empty());
-    taken(send(&mut sender, LONG).await);
-    taken(send(&mut sender, LONG).await);
-    assert_eq!(signers(&stage), ["ONE", "ONE", "TWO"]);
-    assert_eq!(door.seen().len(), 2);
-}
-
-#[tokio::test]
-async fn credentials_that_expired_twice_are_the_end_of_the_call() {
-    let door = Stage::open([gives("ONE"), gives("TWO"), gives("THREE")]).await;
-    let stage = Stage::open([expired(), expired()]).await;
-    let mut sender = XraySender::new(
-        endpoint(&format!("http://{}", stage.address)),
-        container_keys(&door),
-    );
-    let failure = failed(send(&mut sender, LONG).await);
-    assert_eq!(
-        failure.kind,
-        FailureKind::Expired {
-            code: "ExpiredTokenException".into()
-        }
-    );
-    assert_eq!(signers(&stage), ["ONE", "TWO"]);
-    taken(send(&mut sender, LONG).await);
-    assert_eq!(signers(&stage), ["ONE", "TWO", "THREE"]);
-}
-
-#[tokio::test]
-async fn a_restore_forgets_credentials_and_connection() {
-    let door = Stage::open([gives("ONE"), gives("TWO")]).await;
-    let stage = Stage::open([]).await;
-    let mut sender = XraySender::new(
-        endpoint(&format!("http://{}", stage.address)),
-        container_keys(&door),
-    );
-    taken(send(&mut sender, LONG).await);
-    sender.forget();
-    taken(send(&mut sender, LONG).await);
-    assert_eq!(signers(&stage), ["ONE", "TWO"]);
-    assert_eq!(stage.connections(), [0, 1]);
-}
-
-#[tokio::test]
-async fn a_container_endpoint_that_gives_nothing_yet_is_asked_again_with_the_next_call() {
-    let door = Stage::open([answer(404, ""), gives("ONE")]).await;
-    let stage = Stage::open([]).await;
-    let mut sender = XraySender::new(
-        endpoint(&format!("http://{}", stage.address)),
-        container_keys(&door),
-    );
-    let failure = failed(send(&mut sender, LONG).await);
-    assert_eq!(failure.kind, FailureKind::CredentialsUnavailable);
-    assert_eq!(failure.retry(), Retry::Later { at_least: None });
-    assert!(stage.seen().is_empty());
-    taken(send(&mut sender, LONG).await);
 }
 
 #[tokio::test]

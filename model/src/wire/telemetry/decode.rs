@@ -89,6 +89,37 @@ impl<'de> Visitor<'de> for Elements<'_> {
     }
 }
 
+/// Kinds whose record we read, and which is an object on every real one.
+const ACTED_ON: [&str; 10] = [
+    "platform.initStart",
+    "platform.initRuntimeDone",
+    "platform.initReport",
+    "platform.start",
+    "platform.runtimeDone",
+    "platform.report",
+    "platform.restoreStart",
+    "platform.restoreRuntimeDone",
+    "platform.restoreReport",
+    "platform.logsDropped",
+];
+/// Kinds we know and do not act on.
+const IGNORED: [&str; 6] = [
+    "platform.extension",
+    "platform.telemetrySubscription",
+    "platform.end",
+    "platform.fault",
+    "function",
+    "extension",
+];
+
+fn ignored(kind: &str) -> Result<Event, Defect> {
+    match kind {
+        _ if ACTED_ON.contains(&kind) => Err(Defect::Incomplete),
+        _ if IGNORED.contains(&kind) => Ok(Event::Ignored),
+        unknown => Ok(Event::Unknown(unknown.into())),
+    }
+}
+
 enum Defect {
     Untyped,
     Untimed,
@@ -100,13 +131,10 @@ fn record(element: Map<String, Value>) -> Result<Record, Defect> {
     let time = text(&element, "time")
         .and_then(Timestamp::parse_iso8601)
         .ok_or(Defect::Untimed)?;
-    let empty = Map::new();
     let fields = element.get("record").and_then(Value::as_object);
-    let body = fields.unwrap_or(&empty);
-    let needs_object = kind.strip_prefix("platform.").is_some() && kind != "platform.fault";
-    if needs_object && fields.is_none() && !matches!(element.get("record"), None | Some(Value::String(_))) {
-        return Err(Defect::Incomplete);
-    }
+    let Some(body) = fields.filter(|_| ACTED_ON.contains(&kind)) else {
+        return ignored(kind).map(|event| Record { time, event });
+    };
     let event = match kind {
         "platform.initStart" => Event::InitStart(init(body)),
         "platform.initRuntimeDone" => Event::InitRuntimeDone(init(body)),
@@ -131,13 +159,7 @@ fn record(element: Map<String, Value>) -> Result<Record, Defect> {
             records: count(body, "droppedRecords").unwrap_or(0),
             bytes: count(body, "droppedBytes").unwrap_or(0),
         },
-        "platform.extension"
-        | "platform.telemetrySubscription"
-        | "platform.end"
-        | "platform.fault"
-        | "function"
-        | "extension" => Event::Ignored,
-        unknown => Event::Unknown(unknown.into()),
+        _ => Event::Ignored,
     };
     Ok(Record { time, event })
 }
