@@ -1,0 +1,56 @@
+//! Every bound of the backend, with what happens at it.
+
+use std::time::Duration;
+
+/// Bounds an operator or a test may change.
+///
+/// The defaults are wider than AWS's where a laptop's flood test would otherwise fail for no local reason.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Limits {
+    /// Traces held. At the limit the trace that was longest without an update goes, counted.
+    pub traces_max: usize,
+    /// Bytes of documents held over all traces. At the limit, as above.
+    pub store_max_bytes: usize,
+    /// Bytes of documents held for one trace. Beyond it documents are refused with `InvalidSegment`
+    /// and the trace says `LimitExceeded`. AWS's own bound moves between 100 and 500 KB.
+    pub trace_max_bytes: usize,
+    /// Bytes of one segment document. Beyond it the document is refused with `InvalidSegment`.
+    pub document_max_bytes: usize,
+    /// Bytes of one request. Beyond it the call is refused.
+    pub body_max_bytes: usize,
+    /// Trace ids of one BatchGetTraces call. Beyond it the call is refused.
+    pub trace_ids_per_call_max: usize,
+    /// Summaries of one GetTraceSummaries page. Beyond it a `NextToken` leads on.
+    pub summaries_per_page: usize,
+    /// The longest window of GetTraceSummaries. Beyond it the call is refused.
+    pub summaries_window_max: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            traces_max: 10_000,
+            store_max_bytes: 128 * 1024 * 1024,
+            trace_max_bytes: 16 * 1024 * 1024,
+            document_max_bytes: model::limits::SEGMENT_DOCUMENT_MAX_BYTES,
+            body_max_bytes: 16 * 1024 * 1024,
+            trace_ids_per_call_max: 5,
+            summaries_per_page: 100,
+            summaries_window_max: Duration::from_secs(24 * 3600),
+        }
+    }
+}
+
+/// Levels of subsegments inside one compiled segment. What lies deeper is listed beside it, with its
+/// `parent_id`: JSON readers stop at some depth, and so would the stack.
+pub const NESTED_LEVELS_MAX: usize = 40;
+/// Bytes charged for a node beside its text, so that a flood of tiny documents is bounded too.
+pub const NODE_OVERHEAD_BYTES: usize = 128;
+/// Telemetry records kept, the newest; older ones stay in the count.
+pub const TELEMETRY_RECORDS_KEPT: usize = 64;
+/// Root causes listed of each kind in one summary; the first by start time.
+pub const ROOT_CAUSES_MAX: usize = 10;
+/// Answers waiting in [`crate::faults::Faults`]; further ones are refused.
+pub const FAULTS_MAX: usize = 1024;
+/// How long `stop` waits for answers under way before it drops their connections.
+pub const STOP_GRACE: Duration = Duration::from_millis(500);
