@@ -1,0 +1,61 @@
+//! Deviations of the platform, as plain data.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+/// What the platform does otherwise than Lambda usually does. The default is no deviation.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Faults {
+    /// Answer to a telemetry subscription.
+    pub subscription: SubscriptionAnswer,
+    /// Record types that are never delivered, such as `platform.report`.
+    pub dropped_records: BTreeSet<String>,
+    /// Record types that reach the buffer only this long after their generation.
+    pub delayed_records: BTreeMap<String, Duration>,
+    /// Wait before each delivery.
+    pub delivery_delay: Duration,
+    /// Order of the records inside a delivery.
+    pub record_order: RecordOrder,
+    /// Records that one delivery may carry.
+    pub records_per_delivery: Option<usize>,
+    /// Whether each record is delivered twice.
+    pub duplicated_records: bool,
+    /// Raw array elements that each delivery carries in front of its records.
+    pub extra_records: Vec<String>,
+    /// Wait before INVOKE is released to the extensions; the runtime gets its event at once.
+    pub invoke_event_delay: Duration,
+    /// `deadlineMs` of INVOKE, whatever the real one is; some emulators send 0.
+    pub invoke_deadline_ms: Option<i64>,
+    /// Whether INVOKE has no `tracing`, as where the sandbox has no trace id.
+    pub invoke_without_tracing: bool,
+    /// Whether the runtime gets no `Lambda-Runtime-Trace-Id`, as in AWS's classic emulator.
+    pub runtime_without_trace_header: bool,
+    /// Text of `shutdownReason`.
+    pub shutdown_reason: Option<String>,
+    /// Time from the start of a shutdown to the kill.
+    pub shutdown_budget: Option<Duration>,
+}
+
+/// Answer to a telemetry subscription.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum SubscriptionAnswer {
+    /// As Lambda does.
+    #[default]
+    Normal,
+    /// This status, with the error body that goes with it; nothing is ever delivered.
+    Status(u16),
+    /// As Lambda does, but 400 for every other schema version.
+    SchemaVersions(Vec<String>),
+    /// 200, and nothing is ever delivered.
+    Silent,
+}
+
+/// Order of the records inside a delivery.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum RecordOrder {
+    /// As generated.
+    #[default]
+    Generated,
+    /// The newest first.
+    Reversed,
+}
