@@ -209,6 +209,10 @@ impl Engine {
         match event {
             RecordEvent::Unknown(kind) => self.tally.telemetry(format!("unknown {kind}"), 1),
             RecordEvent::LogsDropped { records, bytes } => {
+                // The runtimeDone may be among them: holding the function for it could last until its deadline.
+                if matches!(self.phase, Phase::Running { .. }) {
+                    self.next();
+                }
                 let line = Line::new(
                     Level::Warn,
                     "Lambda dropped telemetry records; timings may be missing",

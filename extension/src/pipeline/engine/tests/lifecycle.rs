@@ -136,6 +136,19 @@ fn what_arrives_while_a_long_handler_runs_leaves_while_it_runs() {
 }
 
 #[test]
+fn records_that_lambda_dropped_are_not_waited_for() {
+    let mut bench = running();
+    bench.subsegment("5555555555555555", S);
+    let dropped = serde_json::json!({ "droppedRecords": 7, "droppedBytes": 123, "reason": "slow" });
+    bench.records([("platform.logsDropped", dropped)]);
+    assert_eq!((bench.nexts, bench.lines.len()), (1, 1));
+    bench.invoke("r-2", &header(S));
+    bench.records([start("r-2", tracing(Some(S), W)), done("r-2", "success")]);
+    bench.accept();
+    assert_eq!((bench.nexts, bench.delivered.len()), (2, 5));
+}
+
+#[test]
 fn a_deadline_of_zero_is_no_deadline() {
     let mut bench = running();
     bench.accept();
