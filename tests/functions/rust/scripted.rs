@@ -1,0 +1,123 @@
+//! A function that does what its event says (see `tests/harness/script.rs`): a real runtime client that speaks
+//! the X-Ray daemon's protocol by hand, so that it can also speak it badly.
+
+use std::net::UdpSocket;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use lambda_runtime::{Error, LambdaEvent, service_fn};
+use model::trace_header::TraceHeader;
+use serde_json::{Value, json};
+
+const FRAME: &str = "{\"format\":\"json\",\"version\":1}\n";
+const KILOBYTE: usize = 1024;
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), Error> {
+    if std::env::var_os("AWS_LAMBDA_MAX_CONCURRENCY").is_some() {
+        return lambda_runtime::run_concurrent(service_fn(handle)).await;
+    }
+    lambda_runtime::run(service_fn(handle)).await
+}
+
+#[expect(clippy::disallowed_methods, reason = "a crash is what the step asks for")]
+fn exit(code: i32) -> ! {
+    std::process::exit(code)
+}
+
+async fn handle(event: LambdaEvent<Value>) -> Result<Value, Error> {
+    let header = TraceHeader::parse(event.context.xray_trace_id.as_deref().unwrap_or_default());
+    let recorder = Recorder::new(header)?;
+    let mut answer = json!("done");
+    for step in event.payload.as_array().into_iter().flatten() {
+        if let Some(told) = recorder.play(step).await? {
+            answer = told;
+        }
+    }
+    Ok(answer)
+}
+
+struct Recorder {
+    socket: UdpSocket,
+    header: TraceHeader,
+}
+
+impl Recorder {
+    fn new(header: TraceHeader) -> Result<Self, Error> {
+        let socket = UdpSocket::bind("127.0.0.1:0")?;
+        let address = std::env::var("AWS_XRAY_DAEMON_ADDRESS")?;
+        socket.connect(address)?;
+        Ok(Self { socket, header })
+    }
+
+    /// Does one step; its answer, if it has one.
+    async fn play(&self, step: &Value) -> Result<Option<Value>, Error> {
+        let text = |name: &str| step[name].as_str();
+        if step["document"].is_object() {
+            self.send(format!("{FRAME}{}", self.document(&step["document"])).as_bytes());
+        } else if let Some(datagram) = text("datagram") {
+            self.send(self.filled_in(datagram).as_bytes());
+        } else if let Some(bytes) = step["bytes"].as_array() {
+            let bytes: Vec<u8> = bytes
+                .iter()
+                .filter_map(|byte| u8::try_from(byte.as_u64()?).ok())
+                .collect();
+            self.send(&bytes);
+        } else if let Some(documents) = step["burst"].as_u64() {
+            self.burst(documents);
+        } else if let Some(millis) = step["work_ms"].as_u64() {
+            tokio::time::sleep(Duration::from_millis(millis)).await;
+        } else if let Some(message) = text("raise") {
+            return Err(message.into());
+        } else if let Some(code) = step["exit"].as_i64() {
+            exit(i32::try_from(code)?);
+        } else if step["killed"] == true {
+            std::process::Command::new("kill")
+                .args(["-9", &std::process::id().to_string()])
+                .status()?;
+        } else if let (Some(path), Some(content)) = (text("write"), text("text")) {
+            std::fs::write(path, content)?;
+        } else if let Some(path) = text("read") {
+            return Ok(Some(std::fs::read_to_string(path)?.into()));
+        } else if step["tell_header"] == true {
+            return Ok(Some(self.header.to_string().into()));
+        }
+        Ok(None)
+    }
+
+    fn document(&self, given: &Value) -> String {
+        let now = SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .unwrap_or_default()
+            .as_secs_f64();
+        let mut document = json!({
+            "type": "subsegment", "trace_id": "$ROOT", "parent_id": "$PARENT",
+            "start_time": now - 0.001, "end_time": now,
+        });
+        if let (Some(document), Some(given)) = (document.as_object_mut(), given.as_object()) {
+            document.extend(given.clone());
+            document.retain(|_, value| !value.is_null());
+        }
+        self.filled_in(&document.to_string())
+    }
+
+    fn filled_in(&self, text: &str) -> String {
+        let root = self.header.root.as_deref().unwrap_or_default();
+        text.replace("$ROOT", root)
+            .replace("$PARENT", self.header.parent.as_deref().unwrap_or_default())
+    }
+
+    fn burst(&self, documents: u64) {
+        let filler = "m".repeat(KILOBYTE);
+        for number in 0..documents {
+            let document = json!({
+                "id": format!("{:016x}", number + 1), "name": "burst", "metadata": { "default": { "filler": filler } },
+            });
+            self.send(format!("{FRAME}{}", self.document(&document)).as_bytes());
+        }
+    }
+
+    /// As SDKs do: nobody listening is no error of the function's.
+    fn send(&self, datagram: &[u8]) {
+        let _ = self.socket.send(datagram);
+    }
+}

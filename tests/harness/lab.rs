@@ -1,0 +1,256 @@
+//! One environment, one extension, one backend.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicU16, Ordering};
+use std::time::Duration;
+
+use backend::{Limits, Running};
+use emulator::{Config, Entry, Environment, Exit, FunctionCommand, Invoked, Reason, Request, Source, What};
+use model::ids::TraceId;
+use model::trace_header::TraceHeader;
+use serde_json::Value;
+
+use crate::script::Script;
+use crate::tree::Tree;
+
+/// Longest wait for something that has to happen; reached only when it does not.
+pub const BOUND: Duration = Duration::from_secs(20);
+
+/// A scenario's set-up.
+pub struct Lab {
+    /// The local Lambda environment.
+    pub environment: Environment,
+    /// The X-Ray backend that the extension sends to.
+    pub xray: Running,
+}
+
+/// What is left after SHUTDOWN.
+pub struct Finished {
+    /// The extension's account of every document.
+    pub tally: Value,
+    /// Every other line the extension logged, of all its processes.
+    pub lines: Vec<Value>,
+    /// Tallies of extension processes before the last one.
+    pub earlier_tallies: Vec<Value>,
+    /// Every segment the backend holds, compiled.
+    pub tree: Tree,
+    /// Telemetry records that X-Ray was told.
+    pub told: usize,
+}
+
+impl Lab {
+    /// The scripted function with the extension attached, everything as on Lambda.
+    pub async fn start() -> Self {
+        Self::with(|_| ()).await
+    }
+
+    /// The same with changes.
+    pub async fn with(change: impl FnOnce(&mut Config)) -> Self {
+        let any_port = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+        let xray = backend::serve(any_port, Limits::default())
+            .await
+            .expect("loopback has a free port");
+        let mut config = Config::new("orders", FunctionCommand::new(binary("scripted-function")))
+            .with_extension(binary("fluoroscope-extension"))
+            .with_variable("FLUOROSCOPE_UDP_ADDRESS", own_udp_address().to_string())
+            .with_variable("AWS_ENDPOINT_URL_XRAY", xray.url());
+        change(&mut config);
+        let environment = Environment::start(config).await.expect("the environment starts");
+        Self { environment, xray }
+    }
+
+    /// Invokes the function with a new trace.
+    pub async fn invoke(&self, script: &Script) -> Invoked {
+        self.environment.invoke(Request::json(script.event())).await
+    }
+
+    /// Invokes the function with this trace header.
+    pub async fn invoke_with(&self, script: &Script, header: &str) -> Invoked {
+        self.environment
+            .invoke(Request::json(script.event()).with_trace_header(header))
+            .await
+    }
+
+    /// Invokes the function, which has to succeed.
+    pub async fn succeed(&self, script: &Script) -> Invoked {
+        let invoked = self.invoke(script).await;
+        let outcome = (invoked.status, invoked.function_error);
+        assert_eq!(outcome, (200, None), "{}\n{}", invoked.text(), self.log());
+        invoked
+    }
+
+    /// Waits until the backend holds this many documents.
+    pub async fn documents(&self, count: u64) {
+        let mut changes = self.xray.store().changes();
+        let enough = changes.wait_for(|_| self.xray.store().received_documents() >= count);
+        let is_there = tokio::time::timeout(BOUND, enough).await.is_ok();
+        let received = self.xray.store().received_documents();
+        assert!(
+            is_there,
+            "{received} of {count} documents arrived\n{}",
+            self.log()
+        );
+    }
+
+    /// Waits until something happened.
+    pub async fn wait_for<T>(&self, what: &str, seen: impl Fn(&[Entry]) -> Option<T>) -> T {
+        match self.environment.wait_until(seen, BOUND).await {
+            Ok(value) => value,
+            Err(_) => panic!("{what} did not happen\n{}", self.log()),
+        }
+    }
+
+    /// Waits until no invocation is under way: the caller has its response before the extension is done.
+    pub async fn idle(&self) {
+        self.wait_for("the end of every invocation", |entries| {
+            let count =
+                |wanted: fn(&What) -> bool| entries.iter().filter(|entry| wanted(&entry.what)).count();
+            let started = count(|what| matches!(what, What::InvocationStarted { .. }));
+            (count(|what| matches!(what, What::InvocationEnded { .. })) == started).then_some(())
+        })
+        .await;
+    }
+
+    /// Everything every process wrote.
+    pub fn log(&self) -> String {
+        self.environment
+            .logs()
+            .iter()
+            .map(|line| format!("{}: {}\n", line.source, line.text))
+            .collect()
+    }
+
+    /// The extension's log lines so far.
+    pub fn lines(&self) -> Vec<Value> {
+        let logs = self.environment.logs();
+        let own = logs
+            .iter()
+            .filter(|line| matches!(line.source, Source::Extension(_)));
+        own.filter_map(|line| serde_json::from_str(&line.text).ok())
+            .collect()
+    }
+
+    /// The account after an invocation that reset the environment: its processes have ended already.
+    pub async fn finish_after_reset(self) -> Finished {
+        self.wait_for("the reset", |entries| {
+            entries
+                .iter()
+                .any(|entry| matches!(entry.what, What::Reset { .. }))
+                .then_some(())
+        })
+        .await;
+        self.finish().await
+    }
+
+    /// Ends the sandbox as Lambda does. The extension has to leave by itself with every document accounted for.
+    pub async fn finish(self) -> Finished {
+        self.finish_with(Reason::Spindown).await
+    }
+
+    /// The same for another reason.
+    pub async fn finish_with(self, reason: Reason) -> Finished {
+        self.idle().await;
+        let shutdown = self.environment.stop(reason).await;
+        let extension = shutdown
+            .processes
+            .iter()
+            .find(|process| &*process.name != "runtime");
+        if let Some(extension) = extension {
+            let left = (extension.by_itself, extension.exit);
+            assert_eq!(left, (true, Exit::Code(0)), "{extension:?}\n{}", self.log());
+        }
+        let mut lines = self.lines();
+        let mut tallies: Vec<Value> = lines.extract_if(.., |line| line["message"] == "tally").collect();
+        tallies.iter().for_each(assert_balanced);
+        let tally = tallies
+            .pop()
+            .unwrap_or_else(|| panic!("no tally\n{}", self.log()));
+        let traces = self.xray.store().traces();
+        let segments = traces
+            .iter()
+            .flat_map(|trace| &trace.segments)
+            .map(|segment| &segment.document);
+        Finished {
+            tally,
+            lines,
+            earlier_tallies: tallies,
+            tree: Tree::of(segments),
+            told: self.xray.store().telemetry().len(),
+        }
+    }
+}
+
+impl Finished {
+    /// A count of the tally by its JSON pointer; 0 where it has none.
+    pub fn count(&self, pointer: &str) -> u64 {
+        count(&self.tally, pointer)
+    }
+
+    /// The messages of the extension's lines.
+    pub fn messages(&self) -> Vec<&str> {
+        self.lines
+            .iter()
+            .filter_map(|line| line["message"].as_str())
+            .collect()
+    }
+
+    /// Everything that came in was taken: nothing shed, rejected or left over.
+    #[track_caller]
+    pub fn assert_all_sent(&self) {
+        assert_eq!(
+            self.count("/received/total"),
+            self.count("/sent"),
+            "{}",
+            self.tally
+        );
+    }
+}
+
+fn count(tally: &Value, pointer: &str) -> u64 {
+    tally.pointer(pointer).and_then(Value::as_u64).unwrap_or_default()
+}
+
+/// Received = sent + shed + rejected + held.
+pub fn assert_balanced(tally: &Value) {
+    let of = |pointer| count(tally, pointer);
+    let settled = of("/sent") + of("/shed/total") + of("/rejected/total") + of("/held");
+    assert_eq!(of("/received/total"), settled, "{tally}");
+}
+
+/// The trace of an invocation.
+pub fn trace_of(invoked: &Invoked) -> TraceId {
+    let header = invoked.trace_header.as_deref().map(TraceHeader::parse);
+    header
+        .and_then(|header| header.trace_id())
+        .expect("an actively traced invocation has a trace")
+}
+
+/// Whether an entry says that a record of this kind was generated.
+pub fn emitted(entry: &Entry, wanted: &str) -> bool {
+    matches!(&entry.what, What::Emitted { kind, .. } if *kind == wanted)
+}
+
+/// A program that the tests build, as `cargo xtask test` does.
+pub fn binary(name: &str) -> PathBuf {
+    let running = std::env::current_exe().expect("a running program knows its file");
+    let profile = running
+        .ancestors()
+        .nth(2)
+        .expect("tests are built into <target>/<profile>/deps");
+    let path = profile.join(name);
+    assert!(
+        path.exists(),
+        "{} is missing: run `cargo xtask test`, which builds it",
+        path.display()
+    );
+    path
+}
+
+/// A loopback address that no other test of this machine uses: port 2000 on an address of its own.
+pub fn own_udp_address() -> SocketAddr {
+    static NEXT: AtomicU16 = AtomicU16::new(1);
+    let [high, low] = NEXT.fetch_add(1, Ordering::Relaxed).to_be_bytes();
+    let [_, _, _, process] = std::process::id().to_be_bytes();
+    SocketAddr::from((Ipv4Addr::new(127, process.max(1), high, low.max(1)), 2000))
+}

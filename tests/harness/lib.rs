@@ -1,0 +1,6 @@
+//! What whole-system scenarios are written in: the local Lambda environment, the real extension binary, a
+//! scripted function and an X-Ray backend, each on a port of its own.
+
+pub mod lab;
+pub mod script;
+pub mod tree;

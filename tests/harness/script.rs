@@ -1,0 +1,98 @@
+//! What the scripted function is told to do: the event is a list of steps, done in order.
+//!
+//! In documents `$ROOT` and `$PARENT` stand for the ids of the trace header the runtime got.
+
+use serde_json::{Value, json};
+
+/// Steps for one invocation.
+#[derive(Debug, Clone, Default)]
+pub struct Script(Vec<Value>);
+
+impl Script {
+    /// A function that answers at once.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    fn step(mut self, step: Value) -> Self {
+        self.0.push(step);
+        self
+    }
+
+    /// Sends a subsegment of this name under the runtime's parent, as an SDK does.
+    #[must_use]
+    pub fn subsegment(self, id: &str, name: &str) -> Self {
+        self.document(json!({ "id": id, "name": name, "parent_id": "$PARENT" }))
+    }
+
+    /// Sends a subsegment; what is not given is filled in.
+    #[must_use]
+    pub fn document(self, document: Value) -> Self {
+        self.step(json!({ "document": document }))
+    }
+
+    /// Sends a datagram as it is.
+    #[must_use]
+    pub fn datagram(self, text: &str) -> Self {
+        self.step(json!({ "datagram": text }))
+    }
+
+    /// Sends a datagram of these bytes.
+    #[must_use]
+    pub fn bytes(self, bytes: &[u8]) -> Self {
+        self.step(json!({ "bytes": bytes }))
+    }
+
+    /// Sends this many subsegments of about a kilobyte as fast as it can.
+    #[must_use]
+    pub fn burst(self, documents: usize) -> Self {
+        self.step(json!({ "burst": documents }))
+    }
+
+    /// Works this long.
+    #[must_use]
+    pub fn work_ms(self, millis: u64) -> Self {
+        self.step(json!({ "work_ms": millis }))
+    }
+
+    /// The handler reports an error.
+    #[must_use]
+    pub fn raise(self) -> Self {
+        self.step(json!({ "raise": "it went wrong" }))
+    }
+
+    /// The runtime exits.
+    #[must_use]
+    pub fn exit(self) -> Self {
+        self.step(json!({ "exit": 3 }))
+    }
+
+    /// The runtime is killed, as by the kernel when memory runs out.
+    #[must_use]
+    pub fn killed(self) -> Self {
+        self.step(json!({ "killed": true }))
+    }
+
+    /// Writes text into a file below /tmp.
+    #[must_use]
+    pub fn write(self, path: &str, text: &str) -> Self {
+        self.step(json!({ "write": path, "text": text }))
+    }
+
+    /// Answers with the content of a file.
+    #[must_use]
+    pub fn read(self, path: &str) -> Self {
+        self.step(json!({ "read": path }))
+    }
+
+    /// Answers with the trace header that the runtime got.
+    #[must_use]
+    pub fn tell_header(self) -> Self {
+        self.step(json!({ "tell_header": true }))
+    }
+
+    /// The event.
+    pub fn event(&self) -> String {
+        Value::Array(self.0.clone()).to_string()
+    }
+}

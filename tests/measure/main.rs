@@ -1,0 +1,69 @@
+//! Measures the extension beside a floor: a program that does the least an extension can do, in the same run.
+//!
+//! `cargo xtask bench` builds what is measured and runs this. No figure is a test: a missed target is printed, and
+//! only a figure that could not be measured makes the program fail.
+
+mod api;
+mod burst;
+mod invocations;
+mod plan;
+mod priority;
+mod process;
+mod quota;
+mod samples;
+mod size;
+mod stage;
+mod start;
+mod table;
+mod udp;
+
+use std::process::ExitCode;
+use std::time::Instant;
+
+use plan::Plan;
+use table::Table;
+
+/// A figure could not be measured, and why.
+type Failure = Box<dyn std::error::Error + Send + Sync>;
+type Outcome<T = ()> = Result<T, Failure>;
+
+fn main() -> ExitCode {
+    let plan = match Plan::read(std::env::args().skip(1)) {
+        Ok(plan) => plan,
+        Err(error) => {
+            eprintln!("measure: {error}\n{}", plan::USAGE);
+            return ExitCode::from(2);
+        }
+    };
+    let began = Instant::now();
+    let mut table = Table::default();
+    let can_raise = priority::raise();
+    if !can_raise {
+        table.note("measured at ordinary priority: other programs' work shows in the figures");
+    }
+    let figures: [(&str, fn(&Plan, &mut Table) -> Outcome); 6] = [
+        ("start", start::measure),
+        ("start under a CPU share", quota::measure),
+        ("size", size::measure),
+        ("invocations", invocations::measure),
+        ("bursts", burst::measure),
+        ("datagrams", udp::measure),
+    ];
+    let mut failed = false;
+    for (name, measure) in figures {
+        eprintln!("measuring: {name}");
+        if let Err(error) = measure(&plan, &mut table) {
+            eprintln!("measure: {name}: {error}");
+            failed = true;
+        }
+    }
+    print!("\n{}", table.text());
+    println!("took {} s", began.elapsed().as_secs());
+    if let Some(document) = &plan.document
+        && let Err(error) = table.write(document)
+    {
+        eprintln!("measure: {}: {error}", document.display());
+        failed = true;
+    }
+    ExitCode::from(u8::from(failed))
+}

@@ -1,0 +1,63 @@
+//! What to measure, and how often.
+
+use std::path::{Path, PathBuf};
+
+use crate::Outcome;
+
+/// Shown with an argument that cannot be read.
+pub(crate) const USAGE: &str = "usage: measure --extension PATH [--quick] [--write DOCUMENT]";
+
+/// Runs behind each median.
+const RUNS: usize = 30;
+const RUNS_QUICK: usize = 10;
+
+/// What to measure, and how often.
+pub(crate) struct Plan {
+    /// The extension, as released.
+    pub(crate) extension: PathBuf,
+    /// The document whose table is replaced.
+    pub(crate) document: Option<PathBuf>,
+    /// Runs behind each median.
+    pub(crate) runs: usize,
+}
+
+impl Plan {
+    /// Reads the command line.
+    pub(crate) fn read(mut arguments: impl Iterator<Item = String>) -> Outcome<Self> {
+        let (mut extension, mut document, mut is_quick) = (None, None, false);
+        while let Some(argument) = arguments.next() {
+            match argument.as_str() {
+                "--quick" => is_quick = true,
+                "--extension" => extension = arguments.next().map(PathBuf::from),
+                "--write" => document = arguments.next().map(PathBuf::from),
+                other => return Err(format!("cannot read {other:?}").into()),
+            }
+        }
+        let extension = extension.ok_or("--extension is missing")?;
+        Ok(Self {
+            extension: std::path::absolute(extension)?,
+            document,
+            runs: if is_quick { RUNS_QUICK } else { RUNS },
+        })
+    }
+
+    /// The floor, built beside this program.
+    pub(crate) fn floor(&self) -> Outcome<PathBuf> {
+        beside("floor")
+    }
+
+    /// The function that does what its event says, built beside this program.
+    pub(crate) fn function(&self) -> Outcome<PathBuf> {
+        beside("scripted-function")
+    }
+}
+
+fn beside(name: &str) -> Outcome<PathBuf> {
+    let own = std::env::current_exe()?;
+    let path = own.parent().unwrap_or(Path::new(".")).join(name);
+    if path.exists() {
+        Ok(path)
+    } else {
+        Err(format!("{name} is not built: run `cargo xtask bench`").into())
+    }
+}

@@ -1,0 +1,126 @@
+//! The same starts under the CPU share of a small function, by a control group of version 1.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use crate::Outcome;
+use crate::api::Api;
+use crate::plan::Plan;
+use crate::priority;
+use crate::start::{self, Starts};
+use crate::table::{Row, Table};
+
+const CONTROLLER: &str = "/sys/fs/cgroup/cpu";
+/// 7.2 %: Lambda gives a whole CPU at 1,769 MB, and 128 MB is that share of it.
+const QUOTA_MICROS: &str = "7200";
+const PERIOD_MICROS: &str = "100000";
+/// Within its quota the group comes before other programs.
+const MOST_SHARES: &str = "262144";
+/// How long a group may take to lose its last process.
+const EMPTY_BOUND: Duration = Duration::from_secs(2);
+const LOOK_AGAIN: Duration = Duration::from_millis(1);
+
+/// A control group, removed when dropped.
+struct Group(PathBuf);
+
+impl Group {
+    fn make(number: usize) -> io::Result<Self> {
+        let own = std::fs::read_to_string("/proc/self/cgroup")?;
+        let own = own.lines().find_map(|line| {
+            line.split_once(":cpu:/")
+                .or_else(|| line.split_once(":cpu,cpuacct:/"))
+        });
+        let parent = own.map(|(_, path)| Path::new(CONTROLLER).join(path));
+        let parent = parent.ok_or(io::ErrorKind::NotFound)?;
+        let group = Self(parent.join(format!("fluoroscope-measure-{}-{number}", std::process::id())));
+        std::fs::create_dir(&group.0)?;
+        std::fs::write(group.0.join("cpu.cfs_period_us"), PERIOD_MICROS)?;
+        std::fs::write(group.0.join("cpu.cfs_quota_us"), QUOTA_MICROS)?;
+        std::fs::write(group.0.join("cpu.shares"), MOST_SHARES)?;
+        Ok(group)
+    }
+
+    /// Starts a program from a thread inside the group: it is under the share from its first instruction.
+    fn spawn(&self, command: &mut Command) -> Outcome<(Instant, Child)> {
+        let tasks = self.0.join("tasks");
+        let inside = move || {
+            let thread = std::fs::read_link("/proc/thread-self")?;
+            let id = thread.file_name().unwrap_or_default().to_string_lossy();
+            std::fs::write(tasks, id.as_bytes())?;
+            start::spawn(command)
+        };
+        thread::scope(|scope| scope.spawn(inside).join()).map_err(|_| "the spawning thread panicked")?
+    }
+}
+
+impl Drop for Group {
+    fn drop(&mut self) {
+        let deadline = Instant::now() + EMPTY_BOUND;
+        while std::fs::remove_dir(&self.0).is_err() && Instant::now() < deadline {
+            thread::sleep(LOOK_AGAIN);
+        }
+    }
+}
+
+/// Exec to registered and to the first next under the share.
+pub(crate) fn measure(plan: &Plan, table: &mut Table) -> Outcome {
+    if let Err(error) = Group::make(0) {
+        table.note(format!(
+            "the figures under a CPU share of 7.2 % were left out: they need root and the cpu controller of cgroup v1 ({error})"
+        ));
+        return Ok(());
+    }
+    let is_raised = priority::lower();
+    let seen = interleave(plan);
+    if is_raised {
+        priority::raise();
+    }
+    let (extension, floor) = seen?;
+    rows(&extension, &floor, table);
+    Ok(())
+}
+
+fn interleave(plan: &Plan) -> Outcome<(Starts, Starts)> {
+    let (api, floor_program) = (Api::start()?, plan.floor()?);
+    let (mut extension, mut floor) = (Starts::default(), Starts::default());
+    for number in 0..plan.runs {
+        // A new group has its whole quota: no run pays for the one before.
+        let group = Group::make(2 * number + 1)?;
+        extension.observe(&api, &plan.extension, |command| group.spawn(command))?;
+        let group = Group::make(2 * number + 2)?;
+        floor.observe(&api, &floor_program, |command| group.spawn(command))?;
+    }
+    Ok((extension, floor))
+}
+
+fn rows(extension: &Starts, floor: &Starts, table: &mut Table) {
+    let rows = [
+        (
+            "exec → registered, 7.2 % of a CPU",
+            &extension.registered_ms,
+            &floor.registered_ms,
+            Some(5.0),
+        ),
+        (
+            "exec → first next, 7.2 % of a CPU",
+            &extension.next_ms,
+            &floor.next_ms,
+            None,
+        ),
+    ];
+    for (figure, extension, floor, target_ms) in rows {
+        table.push(Row {
+            figure: figure.to_owned(),
+            extension: extension.spread(2, "ms"),
+            floor: floor.spread(2, "ms"),
+            ratio: Some(extension.median() / floor.median()),
+            target: target_ms
+                .map(|target| format!("≤ {target} ms"))
+                .unwrap_or_default(),
+            is_met: target_ms.map(|target| extension.median() <= target),
+        });
+    }
+}

@@ -1,0 +1,149 @@
+//! One environment with what is measured in it: the local Lambda environment, a function that follows a script, an
+//! extension, and a destination.
+
+use std::future::Future;
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::time::{Duration, Instant};
+
+use backend::{Limits, Running};
+use emulator::{
+    Config, Entry, Environment, ExtensionProgram, Freeze, FunctionCommand, Reason, Request, What,
+};
+use serde_json::Value;
+use tests::lab;
+use tests::script::Script;
+
+use crate::Outcome;
+use crate::plan::Plan;
+
+/// Longest wait for something that has to happen.
+const BOUND: Duration = Duration::from_secs(30);
+const TIMEOUT: Duration = Duration::from_secs(60);
+
+/// Where the extension sends to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Destination {
+    /// The backend.
+    Up,
+    /// A port nobody listens on.
+    Down,
+}
+
+/// A running environment.
+pub(crate) struct Stage {
+    environment: Environment,
+    /// Where the extension takes datagrams.
+    pub(crate) udp: SocketAddr,
+    _xray: Option<Running>,
+}
+
+/// When the steps at the end of an invocation were seen.
+#[derive(Debug, Clone)]
+pub(crate) struct Ended {
+    /// `platform.runtimeDone` was generated.
+    pub(crate) done: Instant,
+    /// The delivery with that record was answered; there is none where nobody subscribed.
+    pub(crate) delivered: Option<Instant>,
+    /// The extension asked for the next event; one that does not wait for the record asked before it.
+    pub(crate) next: Option<Instant>,
+    /// The trace header of the invocation.
+    pub(crate) header: String,
+}
+
+/// Runs what needs a runtime.
+pub(crate) fn block_on<T>(work: impl Future<Output = Outcome<T>>) -> Outcome<T> {
+    let mut runtime = tokio::runtime::Builder::new_multi_thread();
+    runtime.worker_threads(2).enable_all().build()?.block_on(work)
+}
+
+impl Stage {
+    /// A function of 128 MB with an extension, never frozen: CPU time is read while it waits.
+    pub(crate) async fn start(
+        plan: &Plan,
+        extension: impl Into<ExtensionProgram>,
+        destination: Destination,
+    ) -> Outcome<Self> {
+        let any_port = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+        let (xray, url) = match destination {
+            Destination::Up => {
+                let xray = backend::serve(any_port, Limits::default()).await?;
+                let url = xray.url();
+                (Some(xray), url)
+            }
+            Destination::Down => (
+                None,
+                format!("http://{}", TcpListener::bind(any_port)?.local_addr()?),
+            ),
+        };
+        let udp = lab::own_udp_address();
+        let mut config = Config::new("orders", FunctionCommand::new(plan.function()?))
+            .with_extension(extension)
+            .with_variable("FLUOROSCOPE_UDP_ADDRESS", udp.to_string())
+            .with_variable("AWS_ENDPOINT_URL_XRAY", url)
+            .with_timeout(TIMEOUT)
+            .with_freeze(Freeze::Off);
+        config.memory_mb = 128;
+        let environment = Environment::start(config).await?;
+        Ok(Self {
+            environment,
+            udp,
+            _xray: xray,
+        })
+    }
+
+    /// The extension's process.
+    pub(crate) fn pid(&self) -> Outcome<u32> {
+        let started = self
+            .environment
+            .journal()
+            .into_iter()
+            .find_map(|entry| match entry.what {
+                What::ProcessStarted { name, pid } if &*name != "runtime" => Some(pid),
+                _ => None,
+            });
+        started.ok_or_else(|| "the extension was not started".into())
+    }
+
+    /// Invokes the function and waits until the extension has done its part.
+    pub(crate) async fn invoke(&self, script: &Script) -> Outcome<Ended> {
+        let invoked = self.environment.invoke(Request::json(script.event())).await;
+        if invoked.status != 200 || invoked.function_error.is_some() {
+            return Err(format!("an invocation failed: {}", invoked.text()).into());
+        }
+        let header = invoked.trace_header.clone().unwrap_or_default();
+        let ended = |entries: &[Entry]| ended(entries, &invoked.request_id, &header);
+        Ok(self.environment.wait_until(ended, BOUND).await?)
+    }
+
+    /// Ends the environment. Returns the extension's account of every document.
+    pub(crate) async fn tally(self) -> Outcome<Value> {
+        self.environment.stop(Reason::Spindown).await;
+        let lines = self.environment.logs();
+        let tally = lines.iter().find_map(|line| {
+            let line: Value = serde_json::from_str(&line.text).ok()?;
+            (line["message"] == "tally").then_some(line)
+        });
+        tally.ok_or_else(|| "the extension printed no tally".into())
+    }
+}
+
+/// The journal's newest part is searched, and only as far as needed: it may hold thousands of entries.
+fn ended(entries: &[Entry], request_id: &str, header: &str) -> Option<Ended> {
+    let has_ended = entries.iter().rev().any(
+        |entry| matches!(&entry.what, What::InvocationEnded { request_id: ended, .. } if &**ended == request_id),
+    );
+    let is_done = |entry: &Entry| matches!(&entry.what, What::Emitted { kind: "platform.runtimeDone", record } if record.contains(request_id));
+    let start = entries.iter().rposition(is_done).filter(|_| has_ended)?;
+    let tail = entries.get(start..)?;
+    let is_delivery = |entry: &&Entry| {
+        matches!(&entry.what, What::Delivered { body, .. }
+            if body.contains("platform.runtimeDone") && body.contains(request_id))
+    };
+    let is_next = |entry: &&Entry| matches!(entry.what, What::ExtensionNext { .. });
+    Some(Ended {
+        done: tail.first()?.at,
+        delivered: tail.iter().find(is_delivery).map(|entry| entry.at),
+        next: tail.iter().find(is_next).map(|entry| entry.at),
+        header: header.to_owned(),
+    })
+}

@@ -1,0 +1,138 @@
+//! The figures as a table, on the terminal and between two markers of a document.
+
+use std::path::Path;
+
+use crate::Outcome;
+
+const BEGIN: &str = "<!-- measured: begin -->";
+const END: &str = "<!-- measured: end -->";
+const HEAD: [&str; 6] = ["figure", "extension", "floor", "ratio", "target", "met"];
+
+/// One figure.
+#[derive(Debug, Default)]
+pub(crate) struct Row {
+    pub(crate) figure: String,
+    pub(crate) extension: String,
+    /// Empty where a floor has no meaning.
+    pub(crate) floor: String,
+    pub(crate) ratio: Option<f64>,
+    /// Empty for a figure that explains another one.
+    pub(crate) target: String,
+    pub(crate) is_met: Option<bool>,
+}
+
+/// All figures, and what has to be said about them.
+#[derive(Debug, Default)]
+pub(crate) struct Table {
+    rows: Vec<Row>,
+    notes: Vec<String>,
+}
+
+impl Row {
+    fn cells(&self) -> [String; 6] {
+        let met = match self.is_met {
+            Some(true) => "yes",
+            Some(false) => "NO",
+            None => "",
+        };
+        let ratio = self.ratio.map(|ratio| format!("{ratio:.2}")).unwrap_or_default();
+        [
+            self.figure.clone(),
+            self.extension.clone(),
+            self.floor.clone(),
+            ratio,
+            self.target.clone(),
+            met.to_owned(),
+        ]
+    }
+}
+
+impl Table {
+    /// Adds a figure.
+    pub(crate) fn push(&mut self, row: Row) {
+        self.rows.push(row);
+    }
+
+    /// Adds a line below the table.
+    pub(crate) fn note(&mut self, note: impl Into<String>) {
+        self.notes.push(note.into());
+    }
+
+    /// For a terminal: columns aligned.
+    pub(crate) fn text(&self) -> String {
+        let mut lines = vec![HEAD.map(str::to_owned)];
+        lines.extend(self.rows.iter().map(Row::cells));
+        let mut widths = [0; 6];
+        for line in &lines {
+            for (width, cell) in widths.iter_mut().zip(line) {
+                *width = (*width).max(cell.chars().count());
+            }
+        }
+        let mut text = String::new();
+        for line in &lines {
+            let cells = line.iter().zip(widths);
+            let aligned: Vec<String> = cells.map(|(cell, width)| format!("{cell:<width$}")).collect();
+            text.push_str(aligned.join("  ").trim_end());
+            text.push('\n');
+        }
+        for note in &self.notes {
+            text.push_str(&format!("note: {note}\n"));
+        }
+        text
+    }
+
+    fn markdown(&self) -> String {
+        let line = |cells: [String; 6]| format!("| {} |\n", cells.join(" | "));
+        let mut text = line(HEAD.map(str::to_owned));
+        text.push_str(&line(["---"; 6].map(str::to_owned)));
+        text.extend(self.rows.iter().map(|row| line(row.cells())));
+        for note in &self.notes {
+            text.push_str(&format!("\nNote: {note}.\n"));
+        }
+        text
+    }
+
+    /// Replaces what lies between the markers of a document.
+    pub(crate) fn write(&self, document: &Path) -> Outcome {
+        let text = std::fs::read_to_string(document)?;
+        std::fs::write(document, replaced(&text, &self.markdown())?)?;
+        Ok(())
+    }
+}
+
+fn replaced(text: &str, table: &str) -> Outcome<String> {
+    let markers = text
+        .split_once(BEGIN)
+        .and_then(|(before, rest)| Some((before, rest.split_once(END)?.1)));
+    let (before, after) = markers.ok_or_else(|| format!("no {BEGIN} with {END} after it"))?;
+    Ok(format!("{before}{BEGIN}\n{table}{END}{after}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_lies_between_the_markers_is_replaced() {
+        let text = format!("before\n{BEGIN}\nold\n{END}\nafter\n");
+        let new = replaced(&text, "new\n").unwrap();
+        assert_eq!(new, format!("before\n{BEGIN}\nnew\n{END}\nafter\n"));
+    }
+
+    #[test]
+    fn a_document_without_markers_is_left_alone() {
+        assert!(replaced("text", "new").is_err());
+        assert!(replaced(&format!("{END} {BEGIN}"), "new").is_err());
+    }
+
+    #[test]
+    fn a_missed_target_is_shouted() {
+        let mut table = Table::default();
+        table.push(Row {
+            figure: "size".to_owned(),
+            is_met: Some(false),
+            ..Row::default()
+        });
+        assert!(table.markdown().contains("| size |  |  |  |  | NO |"));
+    }
+}

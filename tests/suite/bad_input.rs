@@ -1,0 +1,126 @@
+//! Every bad input gets its reason and loses nothing else.
+
+use serde_json::json;
+use tests::lab::Lab;
+use tests::script::Script;
+
+const FRAME: &str = "{\"format\":\"json\",\"version\":1}\n";
+
+fn framed(body: &str) -> String {
+    format!("{FRAME}{body}")
+}
+
+#[tokio::test]
+async fn each_bad_input_is_counted_by_reason_and_its_neighbours_arrive() {
+    let ids = r#""trace_id":"$ROOT","id":"00000000000000b1""#;
+    let oversized = format!(
+        r#"{{"name":"big",{ids},"metadata":{{"d":{{"k":"{}"}}}}}}"#,
+        "m".repeat(65_440)
+    );
+    let bad = [
+        ("no_header", "no newline anywhere".to_owned()),
+        (
+            "bad_header",
+            format!("{{\"format\":\"xml\",\"version\":1}}\n{{\"name\":\"x\",{ids}}}"),
+        ),
+        ("no_body", FRAME.to_owned()),
+        ("not_json", framed("{\"name\":\"x\"")),
+        ("not_object", framed("42")),
+        ("empty_array", framed("[]")),
+        (
+            "bad_trace_id",
+            framed(r#"{"name":"x","trace_id":"1-2-3","id":"00000000000000b1"}"#),
+        ),
+        ("bad_id", framed(r#"{"name":"x","trace_id":"$ROOT","id":"xyz"}"#)),
+        (
+            "bad_parent_id",
+            framed(&format!(r#"{{"name":"x","parent_id":"xyz",{ids}}}"#)),
+        ),
+        ("bad_name", framed(&format!(r#"{{"name":"",{ids}}}"#))),
+        ("otlp_spans", framed("T1SAAAA")),
+        ("otlp_metrics", framed("M1AAAA")),
+    ];
+    let mut script = Script::new().subsegment("00000000000000a1", "before");
+    for (_, datagram) in &bad {
+        script = script.datagram(datagram);
+    }
+    let not_utf8 = [FRAME.as_bytes(), b"{\"name\":\"\xff\"}"].concat();
+    let script = script
+        .bytes(&not_utf8)
+        .bytes(b"")
+        .datagram(&framed(&oversized))
+        .subsegment("00000000000000a2", "after");
+    let lab = Lab::start().await;
+    lab.succeed(&script).await;
+    let finished = lab.finish().await;
+    for (reason, _) in &bad {
+        assert_eq!(
+            finished.count(&format!("/rejected/{reason}")),
+            1,
+            "{reason}: {}",
+            finished.tally
+        );
+    }
+    assert_eq!(finished.count("/rejected/not_utf8"), 1, "{}", finished.tally);
+    assert_eq!(
+        finished.count("/rejected/total"),
+        bad.len() as u64 + 1,
+        "{}",
+        finished.tally
+    );
+    assert!(finished.tree.has("before") && finished.tree.has("after"));
+    assert_eq!(
+        finished.messages().len(),
+        bad.len() + 1,
+        "one line a reason: {:?}",
+        finished.messages()
+    );
+}
+
+#[tokio::test]
+async fn the_same_bad_input_is_logged_once_and_counted_each_time() {
+    let mut script = Script::new();
+    for _ in 0..20 {
+        script = script.datagram(&framed("not json"));
+    }
+    let lab = Lab::start().await;
+    lab.succeed(&script).await;
+    let finished = lab.finish().await;
+    assert_eq!(finished.count("/rejected/not_json"), 20);
+    assert_eq!(finished.messages(), ["a document was rejected"]);
+}
+
+#[tokio::test]
+async fn an_array_of_subsegments_is_taken_element_by_element() {
+    let one = |id: &str| {
+        json!({ "name": format!("call {id}"), "type": "subsegment", "trace_id": "$ROOT", "parent_id": "$PARENT",
+            "id": id, "start_time": 1_779_358_529.1, "end_time": 1_779_358_529.2 })
+    };
+    let body = json!([one("00000000000000a1"), 42, one("00000000000000a2")]).to_string();
+    let lab = Lab::start().await;
+    lab.succeed(&Script::new().datagram(&framed(&body))).await;
+    let finished = lab.finish().await;
+    assert_eq!(
+        (
+            finished.count("/received/udp"),
+            finished.count("/rejected/not_object")
+        ),
+        (3, 1),
+        "{}",
+        finished.tally
+    );
+    assert!(finished.tree.has("call 00000000000000a1") && finished.tree.has("call 00000000000000a2"));
+}
+
+#[tokio::test]
+async fn fields_nobody_knows_survive_byte_by_byte() {
+    let document = r#"{"future":{"x":[1,2.50,"é"]},"name":"odd","type":"subsegment","trace_id":"$ROOT","parent_id":"$PARENT","id":"00000000000000a1","start_time":1.779358529E9,"end_time":1779358529.20}"#;
+    let lab = Lab::start().await;
+    lab.succeed(&Script::new().datagram(&framed(document))).await;
+    let finished = lab.finish().await;
+    assert_eq!(
+        finished.tree.named("odd")["future"],
+        json!({ "x": [1, 2.5, "é"] })
+    );
+    finished.assert_all_sent();
+}

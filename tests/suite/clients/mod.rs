@@ -1,0 +1,16 @@
+//! Functions and readers that others wrote: real SDKs send, boto3 and the AWS CLI read.
+
+pub(crate) mod stage;
+pub(crate) mod tools;
+
+mod dynamodb;
+#[cfg(feature = "go")]
+mod go;
+#[cfg(feature = "java")]
+mod java;
+mod node;
+pub(crate) mod orders;
+pub(crate) mod program;
+pub(crate) mod python;
+pub(crate) mod readers;
+mod rust;

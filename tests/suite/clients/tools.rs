@@ -1,0 +1,62 @@
+//! Where `cargo xtask test` put what the clients need. What is missing is named with the mend.
+
+use std::path::{Path, PathBuf};
+
+/// The sources of the test functions.
+pub(crate) fn functions() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("functions")
+}
+
+/// A program of the Python environment, such as `python` or `aws`.
+#[track_caller]
+pub(crate) fn python_environment(program: &str) -> PathBuf {
+    installed(&format!("venv/bin/{program}"))
+}
+
+/// The modules of the Node.js function.
+#[track_caller]
+pub(crate) fn node_modules() -> PathBuf {
+    installed("node/node_modules")
+}
+
+/// AWS's Runtime Interface Emulator.
+#[track_caller]
+pub(crate) fn rie() -> PathBuf {
+    let architecture = if cfg!(target_arch = "aarch64") {
+        "arm64"
+    } else {
+        "x86_64"
+    };
+    installed(&format!("sam/samcli/local/rapid/aws-lambda-rie-{architecture}"))
+}
+
+/// The libraries of the Java function, itself among them.
+#[cfg(feature = "java")]
+#[track_caller]
+pub(crate) fn java_libraries() -> PathBuf {
+    installed("java/lib")
+}
+
+/// The Go function.
+#[cfg(feature = "go")]
+#[track_caller]
+pub(crate) fn go_function() -> PathBuf {
+    installed("go/bootstrap")
+}
+
+#[track_caller]
+fn installed(path: &str) -> PathBuf {
+    let path = target().join("tools").join(path);
+    assert!(
+        path.exists(),
+        "{} is missing: run `cargo xtask test`, which installs it",
+        path.display()
+    );
+    path
+}
+
+/// Cargo's target folder: the tests' own temporary folder lies in it.
+fn target() -> &'static Path {
+    let temporary = Path::new(env!("CARGO_TARGET_TMPDIR"));
+    temporary.parent().unwrap_or(temporary)
+}

@@ -1,0 +1,5 @@
+//! Environments and services that others wrote.
+
+mod moto;
+mod rie;
+mod sandbox;

@@ -1,0 +1,136 @@
+//! Timeout, crash, out-of-memory, reset: the failed invocation is told, and the sandbox lives on.
+
+use std::time::Duration;
+
+use emulator::{KilledAs, What};
+use serde_json::json;
+use tests::lab::Lab;
+use tests::script::Script;
+
+const CALL: &str = "00000000000000a1";
+
+/// The exception of the one function segment that has a cause.
+fn cause(finished: &tests::lab::Finished) -> (String, String) {
+    let function = finished.tree.named("AWS::Lambda::Function");
+    assert_eq!(function["fault"], true);
+    let exception = &function["cause"]["exceptions"][0];
+    (
+        exception["type"].as_str().unwrap_or("-").to_owned(),
+        exception["message"].as_str().unwrap_or("-").to_owned(),
+    )
+}
+
+#[tokio::test]
+async fn a_timeout_is_told_with_the_call_that_hung() {
+    let lab = Lab::with(|config| config.timeout = Duration::from_secs(1)).await;
+    let script = Script::new()
+        .subsegment(CALL, "quick call")
+        .document(
+            json!({ "id": "00000000000000a2", "name": "charge card", "in_progress": true, "end_time": null }),
+        )
+        .work_ms(60_000);
+    let invoked = lab.invoke(&script).await;
+    assert!(
+        invoked.text().contains("Task timed out after 1.00 seconds"),
+        "{}",
+        invoked.text()
+    );
+    let finished = lab.finish_after_reset().await;
+    let (kind, message) = cause(&finished);
+    assert_eq!(kind, "Sandbox.Timeout");
+    assert!(message.starts_with("Task timed out after 1.0"), "{message}");
+    assert!(message.ends_with("; still open: charge card"), "{message}");
+    assert_eq!(
+        finished.tree.named("AWS::Lambda")["http"]["response"]["status"],
+        504
+    );
+    assert!(finished.tree.has("quick call"));
+    finished.assert_all_sent();
+}
+
+#[tokio::test]
+async fn a_crash_is_told_and_the_next_processes_trace_again() {
+    let lab = Lab::start().await;
+    let invoked = lab
+        .invoke(
+            &Script::new()
+                .subsegment(CALL, "last call")
+                .write("/tmp/fluoroscope-crash-test", "kept")
+                .exit(),
+        )
+        .await;
+    assert_eq!(invoked.function_error, Some("Unhandled"));
+    let next = lab
+        .succeed(
+            &Script::new()
+                .read("/tmp/fluoroscope-crash-test")
+                .subsegment("00000000000000b1", "next call"),
+        )
+        .await;
+    assert_eq!(next.text(), "\"kept\"", "/tmp survives the reset");
+    let finished = lab.finish().await;
+    assert_eq!(finished.earlier_tallies.len(), 1);
+    assert_eq!(finished.earlier_tallies[0]["shutdown"], "failure");
+    let paths = finished.tree.paths();
+    for call in ["last call", "next call"] {
+        let path = format!("AWS::Lambda > AWS::Lambda::Function > {call}");
+        assert!(paths.contains(&path), "{paths:?}");
+    }
+    let functions = finished.tree.all("AWS::Lambda::Function");
+    let faults: Vec<bool> = functions
+        .iter()
+        .map(|function| function["fault"] == true)
+        .collect();
+    assert_eq!(faults.iter().filter(|fault| **fault).count(), 1, "{functions:?}");
+    let crashed = functions
+        .iter()
+        .find(|function| function["fault"] == true)
+        .map(|function| &function["cause"]["exceptions"][0]["type"]);
+    assert_eq!(crashed, Some(&json!("Runtime.ExitError")));
+    finished.assert_all_sent();
+}
+
+#[tokio::test]
+async fn an_out_of_memory_kill_is_told_as_such() {
+    let lab = Lab::with(|config| config.killed_as = KilledAs::OutOfMemory).await;
+    let invoked = lab
+        .invoke(&Script::new().subsegment(CALL, "allocate").killed())
+        .await;
+    assert_eq!(invoked.function_error, Some("Unhandled"));
+    let finished = lab.finish_after_reset().await;
+    let (kind, message) = cause(&finished);
+    assert_eq!(kind, "Runtime.OutOfMemory");
+    assert!(
+        message.starts_with("the function ran out of memory (256 MB) after "),
+        "{message}"
+    );
+    assert_eq!(
+        finished.tree.named("AWS::Lambda")["http"]["response"]["status"],
+        502
+    );
+    finished.assert_all_sent();
+}
+
+#[tokio::test]
+async fn a_timeout_is_never_pushed_further_by_a_slow_destination() {
+    let lab = Lab::with(|config| config.timeout = Duration::from_secs(1)).await;
+    lab.xray
+        .faults()
+        .add(backend::faults::Fault::delay(Duration::from_secs(5)).times(u32::MAX));
+    // Ends 300 ms before its deadline: the flush has to fit into what is left, less the margin.
+    lab.succeed(&Script::new().subsegment(CALL, "call").work_ms(600))
+        .await;
+    lab.idle().await;
+    let timed_out = lab.environment.journal().iter().any(|entry| {
+        matches!(
+            &entry.what,
+            What::InvocationEnded {
+                status: "timeout",
+                ..
+            }
+        )
+    });
+    assert!(!timed_out, "{}", lab.log());
+    let finished = lab.finish().await;
+    assert!(finished.count("/received/total") >= 3, "{}", finished.tally);
+}

@@ -1,0 +1,13 @@
+//! Whole-system scenarios: real processes, real sockets, real freezes.
+
+mod bad_input;
+mod clients;
+mod destination;
+mod environments;
+mod environments_of_lambda;
+mod failures;
+mod fixtures;
+mod inert;
+mod shutdown;
+mod telemetry;
+mod traces;

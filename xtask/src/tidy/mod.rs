@@ -1,0 +1,12 @@
+//! House rules that neither the compiler nor Clippy can see.
+
+mod imports;
+mod lengths;
+mod lists;
+mod promises;
+mod rules;
+mod settings;
+mod source;
+mod todos;
+
+pub(crate) use rules::run;

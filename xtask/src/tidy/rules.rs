@@ -1,0 +1,42 @@
+//! Runs every rule over every file and lists what breaks one.
+
+use super::source::Source;
+use super::{imports, lengths, lists, promises, settings, todos};
+use crate::failure::{Failure, Outcome};
+
+type Rule = fn(&[Source]) -> Vec<String>;
+
+const RULES: &[(&str, Rule)] = &[
+    (
+        "a file has at most 500 lines without its tests",
+        lengths::breaches,
+    ),
+    ("lib.rs and mod.rs only list", lists::breaches),
+    ("a layer imports only what lies below it", imports::breaches),
+    ("README.md has one row per setting", settings::breaches),
+    (
+        "SPECIFICATION.md names a live test in every row",
+        promises::breaches,
+    ),
+    ("what is left to do has an issue", todos::breaches),
+];
+
+/// Checks the house rules.
+pub(crate) fn run() -> Outcome {
+    println!("tidy: {} house rules", RULES.len());
+    let sources = Source::all()?;
+    let mut count = 0;
+    for (rule, breaches) in RULES {
+        for breach in breaches(&sources) {
+            println!("  {breach}\n    rule: {rule}");
+            count += 1;
+        }
+    }
+    if count == 0 {
+        Ok(())
+    } else {
+        Err(Failure::new(format!(
+            "{count} breaches of the house rules (above)"
+        )))
+    }
+}

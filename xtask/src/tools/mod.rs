@@ -1,0 +1,9 @@
+//! What the tests and the demo need from elsewhere, installed under `target/tools`.
+
+pub(crate) mod deny;
+pub(crate) mod go;
+pub(crate) mod java;
+pub(crate) mod node;
+pub(crate) mod python;
+pub(crate) mod rie;
+mod stamp;

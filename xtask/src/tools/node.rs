@@ -1,0 +1,52 @@
+//! `node_modules` with the X-Ray SDK for Node.js.
+//!
+//! The function finds them through `NODE_PATH`: Node.js otherwise looks only beside the sources,
+//! and nothing is installed there.
+
+use std::fs;
+use std::path::PathBuf;
+
+use super::stamp::{Stamp, clear};
+use crate::failure::{Failure, Outcome};
+use crate::{process, project};
+
+const SOURCES: &str = "tests/functions/node";
+const FILES: [&str; 2] = ["package.json", "package-lock.json"];
+const MEND: &str = "install Node.js 20 or newer with npm (Debian: nodejs npm)";
+
+/// Where the modules are: in `node_modules` of this folder.
+pub(crate) fn folder() -> PathBuf {
+    project::tools().join("node")
+}
+
+/// Whether what it takes is on this machine.
+pub(crate) fn check() -> Outcome {
+    process::require("node", "--version", MEND)?;
+    process::require("npm", "--version", MEND)
+}
+
+/// Installs the modules unless they are current.
+pub(crate) fn install() -> Outcome {
+    let [manifest, lock] = FILES.map(|file| format!("{SOURCES}/{file}"));
+    let stamp = Stamp::of(&folder(), "node_modules", &[&manifest, &lock])?;
+    if stamp.is_current() {
+        return Ok(());
+    }
+    clear(&folder())?;
+    for file in FILES {
+        let copied = fs::copy(project::root().join(SOURCES).join(file), folder().join(file));
+        copied.map_err(|error| Failure::new(format!("could not copy {SOURCES}/{file}: {error}")))?;
+    }
+    let mut npm = process::program("npm");
+    npm.args([
+        "ci",
+        "--no-audit",
+        "--no-fund",
+        "--ignore-scripts",
+        "--loglevel",
+        "error",
+        "--prefix",
+    ]);
+    process::run_quietly(npm.arg(folder()))?;
+    stamp.write()
+}
