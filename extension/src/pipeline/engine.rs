@@ -147,18 +147,25 @@ impl Engine {
     }
 
     fn begin(&mut self, now: Timestamp, invoked: Invoked) {
-        // One sandbox runs one request at a time: whatever is open is over.
-        for id in self.invocations.open_ids() {
-            if id != invoked.request_id {
-                self.close(now, &id);
-            }
-        }
         let request = invoked.request_id.clone();
+        let others = self
+            .invocations
+            .open_ids()
+            .into_iter()
+            .filter(|id| *id != request);
+        let others: Vec<RequestId> = others.collect();
         let until =
             (invoked.deadline > Timestamp::default()).then(|| invoked.deadline.before(DEADLINE_MARGIN));
         self.invocations.invoked(now, invoked);
         if self.telemetry == Telemetry::Absent {
+            // Before anything else is closed: a document may have been faster than its INVOKE.
             self.release(&request);
+        }
+        // One sandbox runs one request at a time: whatever else is open is over.
+        for id in others {
+            self.close(now, &id);
+        }
+        if self.telemetry == Telemetry::Absent {
             self.next();
             return;
         }

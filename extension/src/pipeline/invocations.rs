@@ -179,6 +179,12 @@ impl Invocations {
         self.open.iter().find(|invocation| invocation.request_id == *id)
     }
 
+    /// The traces of all that are open but this one.
+    pub fn traces_but(&self, id: &RequestId) -> Vec<TraceId> {
+        let others = self.open.iter().filter(|invocation| invocation.request_id != *id);
+        others.filter_map(Invocation::trace_id).collect()
+    }
+
     /// The open invocation of this trace; the latest, should one trace have called the function twice.
     pub fn of_trace(&mut self, trace: TraceId) -> Option<&mut Invocation> {
         self.open

@@ -33,14 +33,17 @@ pub(crate) fn install() -> Outcome {
 
 /// Why the Runtime Interface Emulator cannot run here, if it cannot.
 ///
-/// It starts extensions from `/opt/extensions` only, so each test gives it a file system and a
-/// network of its own, which takes root.
+/// It starts extensions from `/opt/extensions` only, so each test lays its own over `/opt` in a mount
+/// namespace, which takes root.
 pub(crate) fn obstacle() -> Option<&'static str> {
     let mut unshare = process::program("unshare");
-    unshare.args(["-m", "-p", "-n", "--fork", "--mount-proc", "true"]);
-    match unshare.output() {
+    unshare.args(["--mount", "--pid", "--fork", "--mount-proc", "sh", "-c"]);
+    match unshare
+        .arg("mount -t overlay overlay -o lowerdir=/var:/opt /opt")
+        .output()
+    {
         Ok(output) if output.status.success() => None,
-        Ok(_) => Some("namespaces of its own need root: run `sudo -E env \"PATH=$PATH\" cargo xtask test`"),
+        Ok(_) => Some("mounts of its own need root: run `sudo -E env \"PATH=$PATH\" cargo xtask test`"),
         Err(_) => Some("`unshare` is missing: install util-linux, and run as root"),
     }
 }

@@ -90,7 +90,7 @@ impl Engine {
             false
         } else {
             // Of a trace nobody has announced yet: records and datagrams race each other.
-            may_wait && head.parent.is_some()
+            self.config.emission.is_possible() && head.parent.is_some()
         };
         self.hold(document, waits);
     }

@@ -48,8 +48,10 @@ impl Engine {
     pub(super) fn close_with(&mut self, now: Timestamp, request: &RequestId, ending: &Ending) {
         self.release(request);
         if !self.config.is_managed {
-            // One request at a time: what still waits belongs to nobody who could still be announced.
-            self.release_waiting(|_| true);
+            // One request at a time: what still waits belongs to nobody who could still be announced, but for
+            // documents that were faster than the INVOKE of the next request.
+            let of_others = self.invocations.traces_but(request);
+            self.release_waiting(|document| !of_others.contains(&document.trace_id));
         }
         let Some(invocation) = self.invocations.take(request) else {
             return;

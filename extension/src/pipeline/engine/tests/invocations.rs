@@ -357,3 +357,32 @@ fn a_lost_start_and_a_lost_runtime_done_are_made_up_for() {
     bench.accept();
     assert_eq!((bench.nexts, bench.delivered.len()), (2, 2));
 }
+
+/// A document of the second invocation is faster than its INVOKE, while the first is still open.
+fn overtaken(is_subscribed: bool) -> Bench {
+    let mut bench = Bench::new();
+    bench.event(Event::Subscribed(is_subscribed));
+    bench.invoke("r-1", "");
+    bench.wait(10 * MS);
+    bench.subsegment(A, U);
+    bench.invoke("r-2", &header(U));
+    bench
+}
+
+#[test]
+fn a_document_that_overtook_its_invoke_is_attached_without_telemetry() {
+    let mut bench = overtaken(false);
+    bench.stop("spindown");
+    bench.accept();
+    let function = id_of(&bench, "AWS::Lambda::Function");
+    assert_eq!(bench.document(&format!("call {A}"))["parent_id"], *function);
+}
+
+#[test]
+fn a_document_that_overtook_its_invoke_is_attached_with_telemetry() {
+    let mut bench = overtaken(true);
+    bench.records([start("r-2", tracing(None, U)), done("r-2", "success")]);
+    bench.accept();
+    let function = id_of(&bench, "AWS::Lambda::Function");
+    assert_eq!(bench.document(&format!("call {A}"))["parent_id"], *function);
+}
