@@ -6,8 +6,10 @@ use tokio::sync::mpsc;
 
 use crate::clock::Clock;
 use crate::defect::Defect;
+use crate::inbound::backlog::Backlog;
 use crate::inbound::udp::DatagramSocket;
 use crate::lambda::lifecycle::{Gate, Signal};
+use crate::limits::{DATAGRAMS_AT_THE_END, DATAGRAMS_PER_LOOK};
 use crate::logging::Log;
 use crate::outbound::task::{Done, Job};
 use crate::pipeline::engine::Engine;
@@ -29,6 +31,7 @@ pub struct Queues {
 pub struct App {
     engine: Engine,
     socket: Option<DatagramSocket>,
+    backlog: Backlog,
     queues: Queues,
     log: Log,
     /// Held while Lambda waits for our next.
@@ -44,6 +47,7 @@ impl App {
         Self {
             engine,
             socket,
+            backlog: Backlog::default(),
             queues,
             log,
             gate: None,
@@ -62,7 +66,6 @@ impl App {
         self.step(Event::Subscribed(is_subscribed));
         loop {
             let wake = Clock.sleep_until(self.engine.wake_at());
-            let socket = self.socket.as_mut();
             let event = tokio::select! {
                 biased; // control before data
                 Some((signal, gate)) = self.queues.signals.recv() => {
@@ -75,7 +78,7 @@ impl App {
                     None => self.lose_outbound(),
                 },
                 Some(delivery) = self.queues.deliveries.recv() => Event::Delivered(delivery),
-                datagrams = arrived(socket) => Event::Arrived(datagrams),
+                () = arrived(self.socket.as_ref(), &self.backlog) => self.look(),
                 () = wake => Event::Tick,
             };
             if self.step(event) {
@@ -89,17 +92,37 @@ impl App {
         Event::OutboundLost
     }
 
+    /// The next few datagrams, after the socket was emptied as far as it goes.
+    fn look(&mut self) -> Event {
+        if let Some(socket) = &mut self.socket {
+            socket.drain(&mut self.backlog);
+        }
+        match self.backlog.take_overrun() {
+            0 => Event::Arrived(self.backlog.take(DATAGRAMS_PER_LOOK)),
+            datagrams => Event::Overrun(datagrams),
+        }
+    }
+
     /// Handles an event and everything that follows from it at once. True when the process is to end.
     fn step(&mut self, event: Event) -> bool {
         self.defect.inspect(|defect| defect.play(&event));
-        let mut events = VecDeque::from([event]);
-        while let Some(event) = events.pop_front() {
+        let mut steps = VecDeque::from([Step::Event(event)]);
+        while let Some(step) = steps.pop_front() {
+            let event = match step {
+                Step::Event(event) => event,
+                Step::Drain { at_most } => {
+                    steps.push_front(self.drain(at_most));
+                    self.look()
+                }
+            };
             for effect in self.engine.handle(Clock.now(), event) {
                 match effect {
-                    Effect::Send(batch, wait) => events.extend(self.ask(Job::Send(batch, wait))),
-                    Effect::Tell(record, wait) => events.extend(self.ask(Job::Tell(record, wait))),
-                    Effect::Forget => events.extend(self.ask(Job::Forget)),
-                    Effect::Drain => self.drain(&mut events),
+                    Effect::Send(batch, wait) => steps.extend(self.ask(Job::Send(batch, wait))),
+                    Effect::Tell(record, wait) => steps.extend(self.ask(Job::Tell(record, wait))),
+                    Effect::Forget => steps.extend(self.ask(Job::Forget)),
+                    Effect::Drain => steps.push_back(Step::Drain {
+                        at_most: DATAGRAMS_AT_THE_END,
+                    }),
                     Effect::Next => self.open_gate(),
                     Effect::Log(line) => self.log.write(line),
                     Effect::Finish(line) => {
@@ -114,19 +137,22 @@ impl App {
     }
 
     /// Asks the outbound. It has room for every job the engine can have outstanding; if not, it is gone.
-    fn ask(&mut self, job: Job) -> Option<Event> {
+    fn ask(&mut self, job: Job) -> Option<Step> {
         let is_asked = self.queues.jobs.try_send(job).is_ok();
-        (!is_asked && !self.is_outbound_lost).then(|| self.lose_outbound())
+        (!is_asked && !self.is_outbound_lost).then(|| Step::Event(self.lose_outbound()))
     }
 
-    fn drain(&mut self, events: &mut VecDeque<Event>) {
-        let mut is_empty = self.socket.is_none();
-        while let (Some(socket), false) = (&mut self.socket, is_empty) {
-            let datagrams;
-            (datagrams, is_empty) = socket.drain();
-            events.push_back(Event::Arrived(datagrams));
+    /// What follows the next look at the end of an invocation: another one, or the word that nothing is left.
+    fn drain(&mut self, at_most: usize) -> Step {
+        let is_empty = self
+            .socket
+            .as_mut()
+            .is_none_or(|socket| socket.drain(&mut self.backlog));
+        let is_last = is_empty && self.backlog.len() <= DATAGRAMS_PER_LOOK && !self.backlog.has_overrun();
+        match at_most.checked_sub(DATAGRAMS_PER_LOOK) {
+            Some(at_most) if !is_last => Step::Drain { at_most },
+            _ => Step::Event(Event::Drained),
         }
-        events.push_back(Event::Drained);
     }
 
     fn open_gate(&mut self) {
@@ -144,16 +170,19 @@ fn event_of(signal: Signal) -> Event {
     }
 }
 
-/// What lies in the socket, as soon as something does. Never, without a socket.
-async fn arrived(socket: Option<&mut DatagramSocket>) -> Vec<Box<[u8]>> {
-    let Some(socket) = socket else {
-        return std::future::pending().await;
-    };
-    loop {
-        socket.readable().await;
-        let (datagrams, _) = socket.drain();
-        if !datagrams.is_empty() {
-            return datagrams;
-        }
+/// What the loop has to do before it waits again.
+enum Step {
+    /// Hand this to the engine.
+    Event(Event),
+    /// Look at what lies in the socket, at most so many datagrams, then say that it is empty.
+    Drain { at_most: usize },
+}
+
+/// Returns when there is something to look at. Never, without a socket.
+async fn arrived(socket: Option<&DatagramSocket>, backlog: &Backlog) {
+    match socket {
+        _ if !backlog.is_empty() => {}
+        Some(socket) => socket.readable().await,
+        None => std::future::pending().await,
     }
 }

@@ -22,6 +22,13 @@ pub const BATCH_MAX: ByteCount = ByteCount::bytes(512 * 1024);
 pub const DATAGRAMS_PER_DRAIN: usize = 512;
 /// Bytes of datagrams taken from the socket before they are looked at; likewise.
 pub const DATAGRAM_BYTES_PER_DRAIN: usize = 1024 * 1024;
+/// Bytes of datagrams that lie between the socket and the engine. Beyond them the oldest goes, counted: a sender
+/// faster than we think costs documents that are accounted for, not ones that the kernel drops unseen.
+pub const BACKLOG_MAX_BYTES: usize = 2 * 1024 * 1024;
+/// Datagrams looked at before the socket is emptied again: at full speed about 100 more arrive meanwhile.
+pub const DATAGRAMS_PER_LOOK: usize = 32;
+/// Datagrams taken from the socket at the end of an invocation. A sender that never stops cannot hold it up.
+pub const DATAGRAMS_AT_THE_END: usize = 16 * 1024;
 /// Receive buffer asked of the system. It gives what it allows (208 KiB as a rule, doubled for bookkeeping).
 pub const UDP_RECEIVE_BUFFER: usize = 4 * 1024 * 1024;
 

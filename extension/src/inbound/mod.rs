@@ -1,4 +1,5 @@
 //! Adapters in: thin tasks that move bytes; what the bytes mean is pure code's business.
 
+pub mod backlog;
 pub mod telemetry;
 pub mod udp;

@@ -7,6 +7,7 @@ use model::limits::DATAGRAM_MAX_BYTES;
 use rustix::net::sockopt;
 use tokio::net::UdpSocket;
 
+use super::backlog::Backlog;
 use crate::limits::{DATAGRAM_BYTES_PER_DRAIN, DATAGRAMS_PER_DRAIN, UDP_RECEIVE_BUFFER};
 
 /// A bound socket, or none if its address was taken.
@@ -45,21 +46,26 @@ impl DatagramSocket {
         let _ = self.socket.readable().await;
     }
 
-    /// Takes what lies in the socket, up to a bound, without waiting. The flag says whether it is empty now.
-    pub fn drain(&mut self) -> (Vec<Box<[u8]>>, bool) {
-        let mut datagrams = Vec::new();
+    /// Moves what lies in the socket into the backlog, up to a bound, without waiting. True if the socket is
+    /// empty now.
+    pub fn drain(&mut self, backlog: &mut Backlog) -> bool {
         let mut bytes = 0;
-        while datagrams.len() < DATAGRAMS_PER_DRAIN && bytes < DATAGRAM_BYTES_PER_DRAIN {
+        for _ in 0..DATAGRAMS_PER_DRAIN {
             match self.socket.try_recv(&mut self.scratch) {
                 Ok(length) => {
                     bytes += length;
-                    datagrams.extend(self.scratch.get(..length).map(Into::into));
+                    if let Some(datagram) = self.scratch.get(..length) {
+                        backlog.push(datagram.into());
+                    }
                 }
                 // Would block; a socket that is not connected has no other lasting error.
-                Err(_) => return (datagrams, true),
+                Err(_) => return true,
+            }
+            if bytes >= DATAGRAM_BYTES_PER_DRAIN {
+                break;
             }
         }
-        (datagrams, false)
+        false
     }
 }
 
@@ -89,7 +95,9 @@ mod tests {
         let all = async {
             while received < BURST {
                 socket.readable().await;
-                received += socket.drain().0.len();
+                let mut backlog = Backlog::default();
+                socket.drain(&mut backlog);
+                received += backlog.take(usize::MAX).len();
             }
         };
         let within = tokio::time::timeout(std::time::Duration::from_secs(20), all).await;
@@ -99,16 +107,20 @@ mod tests {
 
     #[tokio::test]
     async fn one_drain_is_bounded_and_says_whether_more_lies_there() {
+        let mut backlog = Backlog::default();
         let mut socket = socket();
         let from = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
         for _ in 0..DATAGRAMS_PER_DRAIN + 1 {
             from.send_to(b"x", socket.address().unwrap()).unwrap();
         }
         socket.readable().await;
-        let (datagrams, is_empty) = socket.drain();
-        assert_eq!((datagrams.len(), is_empty), (DATAGRAMS_PER_DRAIN, false));
-        let (datagrams, is_empty) = socket.drain();
-        assert_eq!((datagrams.len(), is_empty), (1, true));
+        let is_empty = socket.drain(&mut backlog);
+        assert_eq!(
+            (backlog.take(usize::MAX).len(), is_empty),
+            (DATAGRAMS_PER_DRAIN, false)
+        );
+        let is_empty = socket.drain(&mut backlog);
+        assert_eq!((backlog.take(usize::MAX).len(), is_empty), (1, true));
     }
 
     #[tokio::test]
@@ -118,7 +130,9 @@ mod tests {
         from.send_to(&vec![b'x'; DATAGRAM_MAX_BYTES], socket.address().unwrap())
             .unwrap();
         socket.readable().await;
-        assert_eq!(socket.drain().0[0].len(), DATAGRAM_MAX_BYTES);
+        let mut backlog = Backlog::default();
+        socket.drain(&mut backlog);
+        assert_eq!(backlog.take(1)[0].len(), DATAGRAM_MAX_BYTES);
     }
 
     #[tokio::test]

@@ -135,6 +135,7 @@ impl Engine {
                 Event::Subscribed(is_subscribed) => self.subscribed(is_subscribed),
                 Event::Delivered(delivery) => self.observe(now, delivery),
                 Event::Arrived(datagrams) => self.take_in(now, datagrams),
+                Event::Overrun(datagrams) => self.overrun(now, datagrams),
                 Event::Drained => self.drained(now),
                 Event::Settled(outcome) => self.settle(now, outcome),
                 Event::Told => self.told(),

@@ -24,6 +24,8 @@ pub enum Event {
     Delivered(Delivery),
     /// Datagrams came.
     Arrived(Vec<Box<[u8]>>),
+    /// So many datagrams were given up unseen: they came faster than they could be looked at.
+    Overrun(u64),
     /// The socket is empty: the answer to [`Effect::Drain`].
     Drained,
     /// What became of the batch on its way.

@@ -23,6 +23,8 @@ pub enum Origin {
 pub enum ShedReason {
     /// The spool was full; the oldest went first.
     Budget,
+    /// Datagrams came faster than they could be looked at; the oldest went first.
+    Overrun,
     /// The outbound stopped working and no longer says what became of its batch.
     OutboundLost,
 }
@@ -31,6 +33,7 @@ impl ShedReason {
     const fn name(self) -> &'static str {
         match self {
             Self::Budget => "budget",
+            Self::Overrun => "overrun",
             Self::OutboundLost => "outbound_lost",
         }
     }

@@ -29,6 +29,16 @@ impl Engine {
         }
     }
 
+    pub(super) fn overrun(&mut self, now: Timestamp, datagrams: u64) {
+        self.tally.received(Origin::Udp, datagrams);
+        self.tally.shed(ShedReason::Overrun, datagrams);
+        let line = Line::new(
+            Level::Warn,
+            "documents came faster than they could be looked at; the oldest were shed",
+        );
+        self.notice(now, "overrun", line.with("documents", datagrams));
+    }
+
     fn take_body(&mut self, now: Timestamp, body: &[u8]) {
         let (documents, refusal) = document_scan::split(body);
         for document in documents {

@@ -1,0 +1,93 @@
+//! Datagrams between the socket and the engine, within a byte budget: receive first, think later.
+//!
+//! Invariant: every datagram pushed is taken out once or counted as overrun once.
+
+use std::collections::VecDeque;
+
+use crate::limits::BACKLOG_MAX_BYTES;
+
+/// See the module.
+#[derive(Debug, Default)]
+pub struct Backlog {
+    datagrams: VecDeque<Box<[u8]>>,
+    bytes: usize,
+    overrun: u64,
+}
+
+impl Backlog {
+    /// Takes a datagram in, first giving up the oldest ones it needs room from.
+    pub fn push(&mut self, datagram: Box<[u8]>) {
+        self.bytes += datagram.len();
+        self.datagrams.push_back(datagram);
+        while self.bytes > BACKLOG_MAX_BYTES {
+            let Some(oldest) = self.datagrams.pop_front() else {
+                break;
+            };
+            self.bytes -= oldest.len();
+            self.overrun += 1;
+        }
+    }
+
+    /// Whether nothing lies here, neither a datagram nor a count of lost ones.
+    pub fn is_empty(&self) -> bool {
+        self.datagrams.is_empty() && self.overrun == 0
+    }
+
+    /// Datagrams that lie here.
+    pub fn len(&self) -> usize {
+        self.datagrams.len()
+    }
+
+    /// Whether some were given up since the last time somebody asked.
+    pub fn has_overrun(&self) -> bool {
+        self.overrun > 0
+    }
+
+    /// Takes the oldest datagrams out, at most so many.
+    pub fn take(&mut self, at_most: usize) -> Vec<Box<[u8]>> {
+        let taken: Vec<_> = self
+            .datagrams
+            .drain(..at_most.min(self.datagrams.len()))
+            .collect();
+        self.bytes -= taken.iter().map(|datagram| datagram.len()).sum::<usize>();
+        taken
+    }
+
+    /// How many were given up since the last time somebody asked.
+    pub fn take_overrun(&mut self) -> u64 {
+        std::mem::take(&mut self.overrun)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn the_oldest_goes_when_room_runs_out() {
+        let mut backlog = Backlog::default();
+        backlog.push(vec![1; BACKLOG_MAX_BYTES].into());
+        assert_eq!(backlog.take_overrun(), 0);
+        backlog.push(vec![2; 1].into());
+        assert_eq!(backlog.take_overrun(), 1);
+        assert_eq!(backlog.take(9), [vec![2].into_boxed_slice()]);
+        assert!(backlog.is_empty());
+    }
+
+    proptest! {
+        #[test]
+        fn every_datagram_comes_out_or_is_counted(steps in proptest::collection::vec((1usize..60_000, 0usize..4), 1..300)) {
+            let mut backlog = Backlog::default();
+            let mut out = 0;
+            for (length, taken) in &steps {
+                backlog.push(vec![0; *length].into());
+                out += backlog.take(*taken).len();
+            }
+            out += backlog.take(usize::MAX).len();
+            prop_assert_eq!(out + usize::try_from(backlog.take_overrun()).unwrap(), steps.len());
+            prop_assert_eq!(backlog.bytes, 0);
+        }
+    }
+}
