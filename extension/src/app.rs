@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 
 use tokio::sync::mpsc;
+use tokio::sync::mpsc::error::TrySendError;
 
 use crate::clock::Clock;
 use crate::defect::Defect;
@@ -94,6 +95,8 @@ impl App {
 
     /// The next few datagrams, after the socket was emptied as far as it goes.
     fn look(&mut self) -> Event {
+        self.backlog
+            .set_room(self.engine.room().get().try_into().unwrap_or(usize::MAX));
         if let Some(socket) = &mut self.socket {
             socket.drain(&mut self.backlog);
         }
@@ -125,9 +128,8 @@ impl App {
                     }),
                     Effect::Next => self.open_gate(),
                     Effect::Log(line) => self.log.write(line),
-                    Effect::Finish(line) => {
-                        self.log.always(line);
-                        self.open_gate();
+                    Effect::Finish => {
+                        self.finish();
                         return true;
                     }
                 }
@@ -136,10 +138,27 @@ impl App {
         false
     }
 
+    /// Counts what still lies in the socket, and says the last word.
+    fn finish(&mut self) {
+        for _ in 0..DATAGRAMS_AT_THE_END / DATAGRAMS_PER_LOOK {
+            let event = self.look();
+            if matches!(&event, Event::Arrived(datagrams) if datagrams.is_empty()) {
+                break;
+            }
+            self.engine.handle(Clock.now(), event);
+        }
+        self.log.always(self.engine.last_word());
+        self.open_gate();
+    }
+
     /// Asks the outbound. It has room for every job the engine can have outstanding; if not, it is gone.
     fn ask(&mut self, job: Job) -> Option<Step> {
-        let is_asked = self.queues.jobs.try_send(job).is_ok();
-        (!is_asked && !self.is_outbound_lost).then(|| Step::Event(self.lose_outbound()))
+        match self.queues.jobs.try_send(job) {
+            Ok(()) => None,
+            // A word to forget is in the queue already.
+            Err(TrySendError::Full(Job::Forget)) => None,
+            Err(_) => (!self.is_outbound_lost).then(|| Step::Event(self.lose_outbound())),
+        }
     }
 
     /// What follows the next look at the end of an invocation: another one, or the word that nothing is left.
@@ -148,9 +167,11 @@ impl App {
             .socket
             .as_mut()
             .is_none_or(|socket| socket.drain(&mut self.backlog));
+        // The engine's own deadline: nothing of ours holds the function beyond it.
+        let is_late = self.engine.wake_at().is_some_and(|wake| Clock.now() >= wake);
         let is_last = is_empty && self.backlog.len() <= DATAGRAMS_PER_LOOK && !self.backlog.has_overrun();
         match at_most.checked_sub(DATAGRAMS_PER_LOOK) {
-            Some(at_most) if !is_last => Step::Drain { at_most },
+            Some(at_most) if !is_last && !is_late => Step::Drain { at_most },
             _ => Step::Event(Event::Drained),
         }
     }

@@ -18,13 +18,14 @@ pub const DOCUMENT_OVERHEAD: ByteCount = ByteCount::bytes(160);
 /// Bytes of documents in one call to X-Ray. A batch ends before it; one larger document leaves alone.
 pub const BATCH_MAX: ByteCount = ByteCount::bytes(512 * 1024);
 
-/// Datagrams taken from the socket before they are looked at. What lies beyond stays in the kernel's buffer.
+/// Datagrams moved from the socket to the backlog at once. What lies beyond stays in the kernel's buffer.
 pub const DATAGRAMS_PER_DRAIN: usize = 512;
-/// Bytes of datagrams taken from the socket before they are looked at; likewise.
+/// Bytes of datagrams moved from the socket to the backlog at once; likewise.
 pub const DATAGRAM_BYTES_PER_DRAIN: usize = 1024 * 1024;
-/// Bytes of datagrams that lie between the socket and the engine. Beyond them the oldest goes, counted: a sender
-/// faster than we think costs documents that are accounted for, not ones that the kernel drops unseen.
-pub const BACKLOG_MAX_BYTES: usize = 2 * 1024 * 1024;
+/// Bytes of datagrams that may lie between the socket and the engine even when the spool is full. Else they have
+/// the room that the spool has left. Beyond it the oldest goes, counted: a sender faster than we think costs
+/// documents that are accounted for, not ones that the kernel drops unseen.
+pub const BACKLOG_MIN_BYTES: usize = 256 * 1024;
 /// Datagrams looked at before the socket is emptied again: at full speed about 100 more arrive meanwhile.
 pub const DATAGRAMS_PER_LOOK: usize = 32;
 /// Datagrams taken from the socket at the end of an invocation. A sender that never stops cannot hold it up.
@@ -38,7 +39,9 @@ pub const TELEMETRY_BODY_MAX: usize = 1024 * 1024;
 /// Telemetry deliveries waiting for the engine; at the limit the listener makes Lambda wait.
 pub const TELEMETRY_QUEUE: usize = 16;
 /// Connections the telemetry listener serves at once; further ones wait to be accepted.
-pub const TELEMETRY_CONNECTIONS: usize = 8;
+pub const TELEMETRY_CONNECTIONS: usize = 32;
+/// Pause after a connection could not be accepted (out of descriptors).
+pub const TELEMETRY_ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
 /// Invocations known at once. Managed instances run up to 1,600; at the limit the oldest is closed as it stands.
 pub const OPEN_INVOCATIONS: usize = 2048;
@@ -76,6 +79,13 @@ pub const TELEMETRY_PROOF: Duration = Duration::from_millis(1000);
 pub const SEND_AGE: Duration = Duration::from_millis(1000);
 /// Longest wait of a document for the `platform.start` of its trace. Then it leaves as it came.
 pub const HOLD_MAX: Duration = Duration::from_millis(2000);
+/// The time for SHUTDOWN where the event names none.
+pub const SHUTDOWN_UNNAMED: Duration = Duration::from_millis(2000);
+/// Longest wait for the Telemetry API to take the subscription. Without an answer it is taken as absent: the
+/// function's init waits for us.
+pub const SUBSCRIBE_MAX: Duration = Duration::from_millis(500);
+/// Characters kept of the name of an unknown record kind.
+pub const KIND_CHARS: usize = 64;
 /// At SHUTDOWN, how long records that are still to come are waited for.
 pub const SHUTDOWN_TELEMETRY_WAIT: Duration = Duration::from_millis(100);
 

@@ -39,7 +39,12 @@ fn run() -> ExitCode {
         .enable_time()
         .build();
     match runtime {
-        Ok(runtime) => runtime.block_on(start::run(settings, log)),
+        Ok(runtime) => {
+            let code = runtime.block_on(start::run(settings, log));
+            // A name look-up that hangs is a thread nobody can end: leave it behind.
+            runtime.shutdown_background();
+            code
+        }
         Err(error) => {
             log.always(Line::new(Level::Error, "could not start").with("cause", error.to_string()));
             ExitCode::FAILURE

@@ -8,14 +8,14 @@ use std::time::Duration;
 
 use lambda_runtime_api_client::PooledClient;
 use model::wire::telemetry::{Delivery, InitKind};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 
 use crate::app::{App, Queues};
 use crate::inbound::telemetry::TelemetryListener;
 use crate::inbound::udp::DatagramSocket;
-use crate::lambda::lifecycle::{self, Signals};
-use crate::lambda::subscribe::subscribe;
-use crate::limits::TELEMETRY_QUEUE;
+use crate::lambda::lifecycle::{self, Gate, Signal, Signals};
+use crate::lambda::subscribe::{SubscribeError, subscribe};
+use crate::limits::{SUBSCRIBE_MAX, TELEMETRY_QUEUE};
 use crate::logging::{Level, Line, Log};
 use crate::outbound::credentials::CredentialSource;
 use crate::outbound::endpoint::Endpoint;
@@ -49,20 +49,70 @@ pub async fn run(settings: Settings, log: Log) -> ExitCode {
     };
     drop(gates);
 
-    // From here on Lambda waits for us, so every outcome ends in polling.
+    // From here on Lambda waits for us, so every outcome ends in polling: a defect ends the task, not the process.
+    let (subscribed, is_settled) = oneshot::channel::<()>();
+    let setup = Setup {
+        settings,
+        log,
+        is_managed,
+        extension_id,
+        socket,
+        listener,
+        signals,
+    };
+    let tracing = tokio::spawn(trace(setup, subscribed));
+    let finished = async {
+        if tracing.await.is_err() {
+            // Inert: the panic hook has said why. The poller finds nobody to take signals and goes on alone.
+            unattended_shutdown.notified().await;
+        }
+    };
+    let polling = async {
+        // Records can only be subscribed to before the first next. A defect drops the other end.
+        let _ = is_settled.await;
+        polling.await;
+    };
+    tokio::select! {
+        () = finished => {}
+        () = polling => {}
+    }
+    ExitCode::SUCCESS
+}
+
+/// What the registered extension has to work with.
+struct Setup {
+    settings: Settings,
+    log: Log,
+    is_managed: bool,
+    extension_id: String,
+    socket: Option<DatagramSocket>,
+    listener: Option<TelemetryListener>,
+    signals: mpsc::Receiver<(Signal, Gate)>,
+}
+
+/// Subscribes, builds the application and runs it until SHUTDOWN.
+async fn trace(setup: Setup, subscribed: oneshot::Sender<()>) {
+    let Setup {
+        settings,
+        log,
+        is_managed,
+        extension_id,
+        socket,
+        listener,
+        signals,
+    } = setup;
+    settings.defect.inspect(|defect| defect.play_at_start());
     let (delivery_sender, deliveries) = mpsc::channel(TELEMETRY_QUEUE);
     let is_subscribed = listen(listener, &extension_id, delivery_sender, log).await;
+    // The poller is gone only with the process.
+    let _ = subscribed.send(());
     let (jobs, job_receiver) = mpsc::channel(JOBS);
     let (done_sender, done) = mpsc::channel(JOBS);
     let endpoint = Endpoint::resolve(&settings.endpoint);
-    let engine = Engine::new(config(
-        &settings,
-        is_managed,
-        endpoint.as_ref().is_ok_and(Endpoint::is_aws),
-    ));
+    let is_aws = endpoint.as_ref().is_ok_and(Endpoint::is_aws);
+    let engine = Engine::new(config(&settings, is_managed, is_aws));
     let credentials = CredentialSource::new(settings.credentials);
     tokio::spawn(task::work(endpoint, credentials, job_receiver, done_sender));
-
     let mut app = App::new(
         engine,
         socket,
@@ -75,18 +125,7 @@ pub async fn run(settings: Settings, log: Log) -> ExitCode {
         log,
     );
     app.inject(settings.defect);
-    let app = tokio::spawn(app.run(is_subscribed));
-    let finished = async {
-        if app.await.is_err() {
-            // Inert: the panic hook has said why. The poller finds nobody to take signals and goes on alone.
-            unattended_shutdown.notified().await;
-        }
-    };
-    tokio::select! {
-        () = finished => {}
-        () = polling => {}
-    }
-    ExitCode::SUCCESS
+    app.run(is_subscribed).await;
 }
 
 /// lambda-extension panics where the Runtime API's address is missing or cannot be read.
@@ -184,7 +223,11 @@ async fn listen(
     let Some(listener) = listener else { return false };
     let Ok(port) = listener.port() else { return false };
     let serving = tokio::spawn(listener.serve(deliveries));
-    match subscribe(&PooledClient::builder().build(), extension_id, port).await {
+    let client = PooledClient::builder().build();
+    let answer = tokio::time::timeout(SUBSCRIBE_MAX, subscribe(&client, extension_id, port)).await;
+    match answer.unwrap_or(Err(SubscribeError::Silent {
+        waited: SUBSCRIBE_MAX,
+    })) {
         Ok(()) => true,
         Err(error) => {
             serving.abort();

@@ -2,7 +2,7 @@
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicU16, Ordering};
+use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::Duration;
 
 use backend::{Limits, Running};
@@ -248,9 +248,17 @@ pub fn binary(name: &str) -> PathBuf {
 }
 
 /// A loopback address that no other test of this machine uses: port 2000 on an address of its own.
+///
+/// # Panics
+/// One test program has started more labs than the address has room for.
 pub fn own_udp_address() -> SocketAddr {
-    static NEXT: AtomicU16 = AtomicU16::new(1);
-    let [high, low] = NEXT.fetch_add(1, Ordering::Relaxed).to_be_bytes();
-    let [_, _, _, process] = std::process::id().to_be_bytes();
-    SocketAddr::from((Ipv4Addr::new(127, process.max(1), high, low.max(1)), 2000))
+    static NEXT: AtomicU8 = AtomicU8::new(1);
+    let lab = NEXT.fetch_add(1, Ordering::Relaxed);
+    assert!(
+        (1..=254).contains(&lab),
+        "254 labs in one program: spread them over two"
+    );
+    let [_, _, high, low] = std::process::id().to_be_bytes();
+    // 127.0.x.y is left to everybody else.
+    SocketAddr::from((Ipv4Addr::new(127, high | 0x40, low, lab), 2000))
 }

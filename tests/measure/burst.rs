@@ -8,16 +8,21 @@ use crate::process::{self, Memory};
 use crate::samples::Samples;
 use crate::stage::{self, Destination, Stage};
 use crate::table::{Row, Table};
+use crate::udp::{self, Pace};
 
 /// Documents of one kilobyte in one invocation.
 const BURST: u32 = 5_000;
 /// The same while the destination is down: more than the budget holds.
 const BURST_DOWN: u32 = 10_000;
+/// The function works longer than they take to send.
+const WORK_MS: u64 = 150;
+const TRACE: &str = "1-6553f100-0123456789abcdef01234567";
 const MIB: f64 = 1024.0 * 1024.0;
 
 #[derive(Default)]
 struct Seen {
     resident_mb: Samples,
+    anonymous_mb: Samples,
     peak_mib: Samples,
     cpu_micros: Samples,
     unseen: u64,
@@ -31,19 +36,25 @@ pub(crate) fn measure(plan: &Plan, table: &mut Table) -> Outcome {
             format!("resident memory after {BURST} documents of 1 KB"),
             up.resident_mb.spread(2, "MB"),
             "≤ 8 MB",
-            up.resident_mb.median() <= 8.0,
+            Some(up.resident_mb.median() <= 8.0),
+        ),
+        (
+            "– of which anonymous".to_owned(),
+            up.anonymous_mb.spread(2, "MB"),
+            "",
+            None,
         ),
         (
             format!("peak memory, {BURST_DOWN} documents, destination down"),
             down.peak_mib.spread(2, "MiB"),
             "≤ 16 MiB",
-            down.peak_mib.median() <= 16.0,
+            Some(down.peak_mib.median() <= 16.0),
         ),
         (
-            format!("CPU per document, {BURST} in one invocation"),
+            format!("CPU per document, {BURST} at full speed"),
             up.cpu_micros.spread(2, "µs"),
             "≤ 5 µs",
-            up.cpu_micros.median() <= 5.0,
+            Some(up.cpu_micros.median() <= 5.0),
         ),
     ];
     for (figure, extension, target, is_met) in rows {
@@ -51,7 +62,7 @@ pub(crate) fn measure(plan: &Plan, table: &mut Table) -> Outcome {
             figure,
             extension,
             target: target.to_owned(),
-            is_met: Some(is_met),
+            is_met,
             ..Row::default()
         });
     }
@@ -69,6 +80,7 @@ async fn interleave(plan: &Plan) -> Outcome<(Seen, Seen)> {
     for _ in 0..plan.runs {
         up.observe(plan, Destination::Up, BURST).await?;
         down.observe(plan, Destination::Down, BURST_DOWN).await?;
+        up.observe_cpu(plan).await?;
     }
     Ok((up, down))
 }
@@ -79,17 +91,39 @@ impl Seen {
         let stage = Stage::start(plan, plan.extension.as_path(), destination).await?;
         stage.invoke(&Script::new()).await?;
         let pid = stage.pid()?;
-        let before = process::cpu_ms(pid)?;
         let burst = Script::new().burst(usize::try_from(documents)?);
         stage.invoke(&burst).await?;
         let memory = Memory::at_rest(pid)?;
-        let spent_ms = process::cpu_ms(pid)? - before;
         self.resident_mb.push(memory.resident_kb / 1e3);
+        self.anonymous_mb.push(memory.anonymous_kb / 1e3);
         self.peak_mib.push(memory.peak_kb * 1024.0 / MIB);
-        self.cpu_micros.push(spent_ms * 1e3 / f64::from(documents));
         let tally = stage.tally().await?;
         let received = tally["received"]["udp"].as_u64().unwrap_or_default();
         self.unseen += u64::from(documents).saturating_sub(received);
+        Ok(())
+    }
+
+    /// CPU time per document, from a sender that costs the extension no wake-up for each.
+    async fn observe_cpu(&mut self, plan: &Plan) -> Outcome {
+        let stage = Stage::start(plan, plan.extension.as_path(), Destination::Up).await?;
+        stage.invoke(&Script::new()).await?;
+        let pid = stage.pid()?;
+        let before = process::cpu_ms(pid)?;
+        let header = format!("Root={TRACE};Parent=53995c3f42cd8ad8;Sampled=1");
+        let (working, to) = (Script::new().work_ms(WORK_MS), stage.udp);
+        let sending = async {
+            stage.under_way(2).await?;
+            tokio::task::spawn_blocking(move || udp::flood(to, TRACE, BURST, Pace::Full)).await?
+        };
+        let (ended, sent) = tokio::join!(stage.invoke_with(&working, &header), sending);
+        ended?;
+        sent?;
+        Memory::at_rest(pid)?;
+        let spent_ms = process::cpu_ms(pid)? - before;
+        let tally = stage.tally().await?;
+        let received = tally["received"]["udp"].as_u64().unwrap_or_default();
+        self.cpu_micros
+            .push(spent_ms * 1e3 / f64::from(u32::try_from(received.max(1))?));
         Ok(())
     }
 }

@@ -26,6 +26,8 @@ use table::Table;
 /// A figure could not be measured, and why.
 type Failure = Box<dyn std::error::Error + Send + Sync>;
 type Outcome<T = ()> = Result<T, Failure>;
+/// Measures a group of figures.
+type Measure = fn(&Plan, &mut Table) -> Outcome;
 
 fn main() -> ExitCode {
     let plan = match Plan::read(std::env::args().skip(1)) {
@@ -41,7 +43,7 @@ fn main() -> ExitCode {
     if !can_raise {
         table.note("measured at ordinary priority: other programs' work shows in the figures");
     }
-    let figures: [(&str, fn(&Plan, &mut Table) -> Outcome); 6] = [
+    let figures: [(&str, Measure); 6] = [
         ("start", start::measure),
         ("start under a CPU share", quota::measure),
         ("size", size::measure),
@@ -50,7 +52,8 @@ fn main() -> ExitCode {
         ("datagrams", udp::measure),
     ];
     let mut failed = false;
-    for (name, measure) in figures {
+    let is_wanted = |name: &str| plan.only.as_deref().is_none_or(|only| only == name);
+    for (name, measure) in figures.into_iter().filter(|(name, _)| is_wanted(name)) {
         eprintln!("measuring: {name}");
         if let Err(error) = measure(&plan, &mut table) {
             eprintln!("measure: {name}: {error}");

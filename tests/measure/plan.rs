@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 use crate::Outcome;
 
 /// Shown with an argument that cannot be read.
-pub(crate) const USAGE: &str = "usage: measure --extension PATH [--quick] [--write DOCUMENT]";
+pub(crate) const USAGE: &str =
+    "usage: measure --extension PATH [--quick] [--only FIGURES] [--write DOCUMENT]";
 
 /// Runs behind each median.
 const RUNS: usize = 30;
@@ -17,6 +18,8 @@ pub(crate) struct Plan {
     pub(crate) extension: PathBuf,
     /// The document whose table is replaced.
     pub(crate) document: Option<PathBuf>,
+    /// The one group of figures that is wanted.
+    pub(crate) only: Option<String>,
     /// Runs behind each median.
     pub(crate) runs: usize,
 }
@@ -24,11 +27,12 @@ pub(crate) struct Plan {
 impl Plan {
     /// Reads the command line.
     pub(crate) fn read(mut arguments: impl Iterator<Item = String>) -> Outcome<Self> {
-        let (mut extension, mut document, mut is_quick) = (None, None, false);
+        let (mut extension, mut document, mut only, mut is_quick) = (None, None, None, false);
         while let Some(argument) = arguments.next() {
             match argument.as_str() {
                 "--quick" => is_quick = true,
                 "--extension" => extension = arguments.next().map(PathBuf::from),
+                "--only" => only = arguments.next(),
                 "--write" => document = arguments.next().map(PathBuf::from),
                 other => return Err(format!("cannot read {other:?}").into()),
             }
@@ -37,6 +41,7 @@ impl Plan {
         Ok(Self {
             extension: std::path::absolute(extension)?,
             document,
+            only,
             runs: if is_quick { RUNS_QUICK } else { RUNS },
         })
     }

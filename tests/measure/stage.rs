@@ -106,7 +106,25 @@ impl Stage {
 
     /// Invokes the function and waits until the extension has done its part.
     pub(crate) async fn invoke(&self, script: &Script) -> Outcome<Ended> {
-        let invoked = self.environment.invoke(Request::json(script.event())).await;
+        self.ask(Request::json(script.event())).await
+    }
+
+    /// The same with this trace header.
+    pub(crate) async fn invoke_with(&self, script: &Script, header: &str) -> Outcome<Ended> {
+        self.ask(Request::json(script.event()).with_trace_header(header))
+            .await
+    }
+
+    /// Waits until the function was handed its `count`th event.
+    pub(crate) async fn under_way(&self, count: usize) -> Outcome {
+        let is_released =
+            |entry: &&Entry| matches!(&entry.what, What::Released { to, .. } if &**to == "runtime");
+        let seen = |entries: &[Entry]| (entries.iter().filter(is_released).count() >= count).then_some(());
+        Ok(self.environment.wait_until(seen, BOUND).await?)
+    }
+
+    async fn ask(&self, request: Request) -> Outcome<Ended> {
+        let invoked = self.environment.invoke(request).await;
         if invoked.status != 200 || invoked.function_error.is_some() {
             return Err(format!("an invocation failed: {}", invoked.text()).into());
         }

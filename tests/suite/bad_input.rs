@@ -10,13 +10,10 @@ fn framed(body: &str) -> String {
     format!("{FRAME}{body}")
 }
 
+// A document over 64 KB is larger than any datagram, so it cannot come this way: the engine's own tests judge one.
 #[tokio::test]
 async fn each_bad_input_is_counted_by_reason_and_its_neighbours_arrive() {
     let ids = r#""trace_id":"$ROOT","id":"00000000000000b1""#;
-    let oversized = format!(
-        r#"{{"name":"big",{ids},"metadata":{{"d":{{"k":"{}"}}}}}}"#,
-        "m".repeat(65_440)
-    );
     let bad = [
         ("no_header", "no newline anywhere".to_owned()),
         (
@@ -48,7 +45,6 @@ async fn each_bad_input_is_counted_by_reason_and_its_neighbours_arrive() {
     let script = script
         .bytes(&not_utf8)
         .bytes(b"")
-        .datagram(&framed(&oversized))
         .subsegment("00000000000000a2", "after");
     let lab = Lab::start().await;
     lab.succeed(&script).await;

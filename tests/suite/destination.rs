@@ -122,7 +122,7 @@ async fn warm_invocations_share_one_connection_and_no_document_is_sent_twice() {
 #[tokio::test]
 async fn a_burst_at_full_speed_arrives_whole_in_full_calls() {
     /// What one invocation of a chatty function sends.
-    const BURST: usize = 2_000;
+    const BURST: usize = 5_000;
     let lab = Lab::with(|config| config.timeout = Duration::from_secs(30)).await;
     lab.succeed(&Script::new().burst(BURST)).await;
     let xray = lab.xray.store().clone();

@@ -117,7 +117,7 @@ async fn a_timeout_is_never_pushed_further_by_a_slow_destination() {
     lab.xray
         .faults()
         .add(backend::faults::Fault::delay(Duration::from_secs(5)).times(u32::MAX));
-    // Ends 300 ms before its deadline: the flush has to fit into what is left, less the margin.
+    // Ends 400 ms before its deadline: the flush has to fit into what is left, less the margin.
     lab.succeed(&Script::new().subsegment(CALL, "call").work_ms(600))
         .await;
     lab.idle().await;

@@ -32,7 +32,7 @@ fn set(name: &'static str, value: &'static str) -> impl FnOnce(&mut Config) {
 
 #[tokio::test]
 async fn a_panic_in_the_engine_leaves_the_function_alone() {
-    for defect in ["panic_on_invoke", "panic_on_document"] {
+    for defect in ["panic_at_start", "panic_on_invoke", "panic_on_document"] {
         let (lab, lines) = invocations_succeed(set("FLUOROSCOPE_INJECT_DEFECT", defect)).await;
         let expected = "a defect in fluoroscope; the function is not affected, traces may be missing";
         assert_eq!(messages(&lines), [expected], "{defect}");

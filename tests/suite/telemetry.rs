@@ -194,3 +194,44 @@ async fn older_sandboxes_are_subscribed_to_with_their_own_schema() {
         finished.assert_all_sent();
     }
 }
+
+#[tokio::test]
+async fn a_lost_runtime_done_holds_one_invocation_and_no_further_one() {
+    let lab = Lab::with(|config| {
+        config.timeout = Duration::from_secs(2);
+        config.faults = dropping("platform.runtimeDone");
+    })
+    .await;
+    for _ in 0..3 {
+        lab.succeed(&script()).await;
+    }
+    lab.idle().await;
+    let journal = lab.environment.journal();
+    let timeouts = journal.iter().filter(|entry| {
+        matches!(
+            &entry.what,
+            emulator::What::InvocationEnded {
+                status: "timeout",
+                ..
+            }
+        )
+    });
+    assert_eq!(timeouts.count(), 0, "{}", lab.log());
+    let first = journal
+        .iter()
+        .find(|entry| matches!(entry.what, emulator::What::InvocationEnded { .. }))
+        .expect("one ended");
+    let last = journal
+        .iter()
+        .rfind(|entry| matches!(entry.what, emulator::What::InvocationEnded { .. }))
+        .expect("one ended");
+    // The first is held to its deadline less the margin; were the others too, they would take 1.9 s each.
+    assert!(
+        last.at - first.at < Duration::from_millis(1900),
+        "{:?}",
+        last.at - first.at
+    );
+    let finished = lab.finish().await;
+    assert_eq!(finished.tree.all("AWS::Lambda::Function").len(), 3);
+    finished.assert_all_sent();
+}

@@ -20,7 +20,7 @@ pub(crate) struct Arguments {
 }
 
 /// Packages with property tests.
-const PACKAGES: [&str; 3] = ["model", "extension", "backend"];
+const PACKAGES: [&str; 5] = ["model", "extension", "emulator", "backend", "cli"];
 
 /// Runs the properties; a failing case is printed with the input that makes it fail.
 pub(crate) fn run(arguments: &Arguments) -> Outcome {

@@ -52,13 +52,17 @@ pub(crate) fn run(arguments: &Arguments) -> Outcome {
     pack(&path, &content)?;
     let packed = fs::metadata(&path).map_err(|error| failed(&path, &error))?.len();
     println!("wrote {}", path.display());
-    print_size("zip", packed, ZIP_PROMISE);
-    print_size(
+    let is_small = print_size("zip", packed, ZIP_PROMISE);
+    let is_binary_small = print_size(
         "binary",
         content.len().try_into().unwrap_or(u64::MAX),
         BINARY_PROMISE,
     );
-    Ok(())
+    if is_small && is_binary_small {
+        Ok(())
+    } else {
+        Err(Failure::new("the layer is larger than promised (above)"))
+    }
 }
 
 /// One entry with a fixed time: the same content gives the same bytes.
@@ -77,9 +81,12 @@ fn pack(path: &Path, content: &[u8]) -> Outcome {
     Ok(())
 }
 
-fn print_size(what: &str, bytes: u64, promise: u64) {
-    let verdict = if bytes <= promise { "within" } else { "OVER" };
+/// Says whether the promise is kept.
+fn print_size(what: &str, bytes: u64, promise: u64) -> bool {
+    let is_kept = bytes <= promise;
+    let verdict = if is_kept { "within" } else { "OVER" };
     println!("{what:<7} {bytes:>9} bytes, {verdict} the promise of {promise}");
+    is_kept
 }
 
 fn failed(path: &Path, error: &dyn std::fmt::Display) -> Failure {

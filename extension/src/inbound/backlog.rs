@@ -4,22 +4,28 @@
 
 use std::collections::VecDeque;
 
-use crate::limits::BACKLOG_MAX_BYTES;
+use crate::limits::BACKLOG_MIN_BYTES;
 
 /// See the module.
 #[derive(Debug, Default)]
 pub struct Backlog {
     datagrams: VecDeque<Box<[u8]>>,
     bytes: usize,
+    room: usize,
     overrun: u64,
 }
 
 impl Backlog {
+    /// Gives it this many bytes, and never less than [`BACKLOG_MIN_BYTES`].
+    pub fn set_room(&mut self, bytes: usize) {
+        self.room = bytes;
+    }
+
     /// Takes a datagram in, first giving up the oldest ones it needs room from.
     pub fn push(&mut self, datagram: Box<[u8]>) {
         self.bytes += datagram.len();
         self.datagrams.push_back(datagram);
-        while self.bytes > BACKLOG_MAX_BYTES {
+        while self.bytes > self.room.max(BACKLOG_MIN_BYTES) {
             let Some(oldest) = self.datagrams.pop_front() else {
                 break;
             };
@@ -68,12 +74,23 @@ mod tests {
     #[test]
     fn the_oldest_goes_when_room_runs_out() {
         let mut backlog = Backlog::default();
-        backlog.push(vec![1; BACKLOG_MAX_BYTES].into());
+        backlog.push(vec![1; BACKLOG_MIN_BYTES].into());
         assert_eq!(backlog.take_overrun(), 0);
         backlog.push(vec![2; 1].into());
         assert_eq!(backlog.take_overrun(), 1);
         assert_eq!(backlog.take(9), [vec![2].into_boxed_slice()]);
         assert!(backlog.is_empty());
+    }
+
+    #[test]
+    fn it_has_the_room_it_is_given() {
+        let mut backlog = Backlog::default();
+        backlog.set_room(2 * BACKLOG_MIN_BYTES);
+        backlog.push(vec![1; BACKLOG_MIN_BYTES].into());
+        backlog.push(vec![2; BACKLOG_MIN_BYTES].into());
+        assert_eq!((backlog.len(), backlog.take_overrun()), (2, 0));
+        backlog.push(vec![3; 1].into());
+        assert_eq!((backlog.len(), backlog.take_overrun()), (2, 1));
     }
 
     proptest! {

@@ -19,7 +19,7 @@ use model::wire::telemetry::{self, Delivery, Rejects};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, mpsc};
 
-use crate::limits::{TELEMETRY_BODY_MAX, TELEMETRY_CONNECTIONS};
+use crate::limits::{TELEMETRY_ACCEPT_PAUSE, TELEMETRY_BODY_MAX, TELEMETRY_CONNECTIONS};
 
 /// A bound listener.
 pub struct TelemetryListener {
@@ -51,9 +51,9 @@ impl TelemetryListener {
             let Ok(place) = Arc::clone(&connections).acquire_owned().await else {
                 return;
             };
-            // A failed accept (out of descriptors) passes; the next one is tried when a place is free again.
+            // A failed accept (out of descriptors) passes.
             let Ok((stream, _)) = self.listener.accept().await else {
-                tokio::task::yield_now().await;
+                tokio::time::sleep(TELEMETRY_ACCEPT_PAUSE).await;
                 continue;
             };
             let deliveries = deliveries.clone();

@@ -1,5 +1,7 @@
 //! Subscribes to the platform's records, the newest schema first.
 
+use std::time::Duration;
+
 use http::{Method, Request};
 use lambda_runtime_api_client::PooledClient;
 use lambda_runtime_api_client::body::Body;
@@ -29,8 +31,14 @@ pub enum SubscribeError {
         /// Of the last answer.
         status: u16,
     },
-    /// No answer.
-    #[error("the Telemetry API did not answer")]
+    /// No answer in time.
+    #[error("the Telemetry API did not answer the subscription within {waited:?}")]
+    Silent {
+        /// How long it was waited for.
+        waited: Duration,
+    },
+    /// No connection.
+    #[error("the Telemetry API could not be reached")]
     Unreachable(#[source] Box<dyn std::error::Error + Send + Sync>),
 }
 

@@ -49,7 +49,8 @@ impl Observed {
             return;
         }
         self.ids.insert(head.id);
-        self.ids.extend(nested);
+        let room = OBSERVED_IDS.saturating_sub(self.ids.len());
+        self.ids.extend(nested.into_iter().take(room));
         if let Some(parent) = &head.parent {
             self.parents.insert(parent.id);
             if head.fault {

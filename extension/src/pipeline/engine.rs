@@ -18,7 +18,7 @@ mod tests;
 use model::ids::RequestId;
 use model::size::ByteCount;
 use model::time::Timestamp;
-use model::wire::telemetry::{Delivery, Event as RecordEvent};
+use model::wire::telemetry::{Delivery, Event as RecordEvent, Record};
 use serde_json::Value;
 
 use super::event::{Effect, Event};
@@ -27,9 +27,9 @@ use super::invocation::Invoked;
 use super::invocations::{Change, Invocations};
 use super::notices::Notices;
 use super::platform::Function;
-use super::spool::Spool;
+use super::spool::{Sequence, Spool};
 use super::tally::Tally;
-use crate::limits::{DEADLINE_MARGIN, FLUSH_MAX, TELEMETRY_PROOF};
+use crate::limits::{DEADLINE_MARGIN, FLUSH_MAX, KIND_CHARS, TELEMETRY_PROOF};
 use crate::logging::{Level, Line};
 use sending::Sending;
 
@@ -65,11 +65,12 @@ enum Phase {
         until: Option<Timestamp>,
     },
     /// The last documents of the invocation are leaving.
-    Flushing { until: Timestamp },
+    /// What comes after the last of them waits for the next invocation: it cannot hold this one.
+    Flushing { until: Timestamp, last: Sequence },
     /// SHUTDOWN.
     Stopping(stopping::Stop),
-    /// Finished; nothing happens any more.
-    Stopped,
+    /// Finished, for this reason; what still arrives is counted.
+    Stopped(String),
 }
 
 /// Whether records of the Telemetry API come.
@@ -79,6 +80,9 @@ enum Telemetry {
     Promised,
     /// Records have come.
     Proven,
+    /// Records have come, but the end of an invocation was not among them: no function is held for it again
+    /// before one is.
+    Doubted,
     /// None will come.
     Absent,
 }
@@ -115,6 +119,32 @@ impl Engine {
         }
     }
 
+    /// The room that is left for documents.
+    pub fn room(&self) -> ByteCount {
+        self.config.spool_budget.minus(self.spool.held())
+    }
+
+    /// The tally as a line: the last word, once [`Effect::Finish`] was asked for and nothing arrives any more.
+    pub fn last_word(&self) -> Line {
+        let reason = if let Phase::Stopped(reason) = &self.phase {
+            reason.as_str()
+        } else {
+            ""
+        };
+        let mut line = Line::new(Level::Info, "tally").with("shutdown", reason);
+        line.fields.extend(self.tally.fields(self.spool.held_documents()));
+        line
+    }
+
+    /// What lay in the socket when everything else was over: held, and told so.
+    fn count_straggler(&mut self, now: Timestamp, event: Event) {
+        match event {
+            Event::Arrived(datagrams) => self.take_in(now, datagrams),
+            Event::Overrun(datagrams) => self.overrun(now, datagrams),
+            _ => {}
+        }
+    }
+
     /// The account so far.
     pub fn tally(&self) -> &Tally {
         &self.tally
@@ -128,7 +158,9 @@ impl Engine {
     /// Takes one event and says what to do.
     pub fn handle(&mut self, now: Timestamp, event: Event) -> Vec<Effect> {
         self.now = now;
-        if !matches!(self.phase, Phase::Stopped) {
+        if matches!(self.phase, Phase::Stopped(_)) {
+            self.count_straggler(now, event);
+        } else {
             match event {
                 Event::Invoked(invoked) => self.begin(now, invoked),
                 Event::Stopping(stopping) => self.stop(now, stopping),
@@ -158,7 +190,7 @@ impl Engine {
         let until =
             (invoked.deadline > Timestamp::default()).then(|| invoked.deadline.before(DEADLINE_MARGIN));
         self.invocations.invoked(now, invoked);
-        if self.telemetry == Telemetry::Absent {
+        if !self.expects_records() {
             // Before anything else is closed: a document may have been faster than its INVOKE.
             self.release(&request);
         }
@@ -166,7 +198,7 @@ impl Engine {
         for id in others {
             self.close(now, &id);
         }
-        if self.telemetry == Telemetry::Absent {
+        if !self.expects_records() {
             self.next();
             return;
         }
@@ -193,7 +225,10 @@ impl Engine {
     }
 
     fn observe(&mut self, now: Timestamp, delivery: Delivery) {
-        self.telemetry = Telemetry::Proven;
+        let is_end = |record: &Record| matches!(record.event, RecordEvent::RuntimeDone(_));
+        if self.telemetry != Telemetry::Doubted || delivery.records.iter().any(is_end) {
+            self.telemetry = Telemetry::Proven;
+        }
         let rejects = delivery.rejects;
         self.tally.telemetry("damaged", rejects.damaged);
         self.tally.telemetry("untyped", rejects.untyped);
@@ -215,7 +250,10 @@ impl Engine {
 
     fn note_oddity(&mut self, now: Timestamp, event: &RecordEvent) {
         match event {
-            RecordEvent::Unknown(kind) => self.tally.telemetry(format!("unknown {kind}"), 1),
+            RecordEvent::Unknown(kind) => {
+                let kind: String = kind.chars().take(KIND_CHARS).collect();
+                self.tally.telemetry(format!("unknown {kind}"), 1);
+            }
             RecordEvent::LogsDropped { records, bytes } => {
                 // The runtimeDone may be among them: holding the function for it could last until its deadline.
                 if matches!(self.phase, Phase::Running { .. }) {
@@ -268,7 +306,11 @@ impl Engine {
                 }
             }
             Change::LateReport(request, report) => self.tell_late_report(now, &request, &report),
-            Change::Restored => self.effects.push(Effect::Forget),
+            Change::Restored => {
+                // Every sandbox restored from one snapshot has the same seed.
+                self.sending.reseed(now);
+                self.effects.push(Effect::Forget);
+            }
         }
     }
 
@@ -299,7 +341,10 @@ impl Engine {
                 self.close_unless_report_tells_more(now, &request);
                 let flush_until = now.after(FLUSH_MAX);
                 let until = until.map_or(flush_until, |until| until.min(flush_until));
-                self.phase = Phase::Flushing { until };
+                self.phase = Phase::Flushing {
+                    until,
+                    last: self.spool.last_sequence(),
+                };
             }
             Phase::Stopping(stop) => stop.is_drained = true,
             _ => {}
@@ -313,8 +358,12 @@ impl Engine {
             Phase::Running { since, until, .. } => {
                 let is_late = until.is_some_and(|until| now >= until);
                 let is_silent = self.telemetry == Telemetry::Promised && now >= since.after(TELEMETRY_PROOF);
-                if is_silent {
-                    self.telemetry = Telemetry::Absent;
+                if is_silent || is_late {
+                    self.telemetry = if is_silent {
+                        Telemetry::Absent
+                    } else {
+                        Telemetry::Doubted
+                    };
                     self.release_waiting(|_| true);
                 }
                 if is_late || is_silent {
@@ -326,10 +375,15 @@ impl Engine {
         }
         self.pump(now);
         match &self.phase {
-            Phase::Flushing { until } if now >= *until || !self.has_to_flush(now) => self.next(),
+            Phase::Flushing { until, .. } if now >= *until || !self.has_to_flush(now) => self.next(),
             Phase::Stopping(_) => self.move_on_stopping(now),
             _ => {}
         }
+    }
+
+    /// Whether a function may be held, and a document, until a record comes.
+    fn expects_records(&self) -> bool {
+        matches!(self.telemetry, Telemetry::Promised | Telemetry::Proven)
     }
 
     fn next(&mut self) {
@@ -345,10 +399,10 @@ impl Engine {
                 earliest([*until, proof])
             }
             Phase::Draining { until, .. } => *until,
-            Phase::Flushing { until } => Some(*until),
+            Phase::Flushing { until, .. } => Some(*until),
             Phase::Stopping(stop) => Some(stop.wake_at()),
             Phase::Waiting => None,
-            Phase::Stopped => return None,
+            Phase::Stopped(_) => return None,
         };
         earliest([of_phase, self.wake_to_release(), self.wake_to_send()])
     }

@@ -62,6 +62,7 @@ pub enum Effect {
     Tell(TelemetryRecord, Duration),
     /// Write a line.
     Log(Line),
-    /// Write the tally, and end the process.
-    Finish(Line),
+    /// Hand over what still lies in the socket, write the [last word](super::engine::Engine::last_word), and
+    /// end the process.
+    Finish,
 }

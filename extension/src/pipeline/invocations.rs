@@ -141,7 +141,7 @@ impl Invocations {
         let start = self
             .sandbox_start
             .as_mut()
-            .filter(|start| start.name == "Restore")?;
+            .filter(|start| start.name == "Restore" && start.end.is_none())?;
         start.end = Some(
             measure
                 .duration

@@ -72,6 +72,10 @@ pub struct Shed {
     pub documents: u64,
 }
 
+/// The order of arrival.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
+pub struct Sequence(u64);
+
 struct Entry {
     sequence: u64,
     document: Document,
@@ -211,6 +215,16 @@ impl Spool {
             self.ready.push_front(entry);
         }
         left
+    }
+
+    /// The document that arrived last.
+    pub fn last_sequence(&self) -> Sequence {
+        Sequence(self.next_sequence)
+    }
+
+    /// Whether a document that may leave arrived no later than this one.
+    pub fn is_ready_up_to(&self, last: Sequence) -> bool {
+        self.ready.front().is_some_and(|entry| entry.sequence <= last.0)
     }
 
     /// Documents held in any state.

@@ -10,7 +10,7 @@ use model::wire::udp_frame::{self, Body, FrameError};
 use super::super::attach::attach;
 use super::super::spool::Document;
 use super::super::tally::{Origin, ShedReason};
-use super::{Engine, Telemetry};
+use super::Engine;
 use crate::limits::{HOLD_MAX, OBSERVED_IDS};
 use crate::logging::{Level, Line};
 
@@ -73,7 +73,7 @@ impl Engine {
             arrived: now,
             is_noted: false,
         };
-        let may_wait = self.telemetry != Telemetry::Absent && self.config.emission.is_possible();
+        let may_wait = self.expects_records() && self.config.emission.is_possible();
         let waits = if let Some(invocation) = self.invocations.of_trace(head.trace_id) {
             let nested = head
                 .has_subsegments

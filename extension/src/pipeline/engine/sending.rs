@@ -9,11 +9,12 @@ use super::super::event::Effect;
 use super::super::outcome::{Answered, Failure, FailureKind, Outcome, Retry};
 use super::super::spool::BatchLimits;
 use super::super::tally::ShedReason;
-use super::{Engine, Phase, Telemetry};
+use super::{Engine, Phase};
 use crate::limits::{ATTEMPT_MAX, ATTEMPT_MIN, BATCH_MAX, MENDED_PROBE, SEND_AGE};
 use crate::logging::{Level, Line};
 use crate::pipeline::backoff::Backoff;
 use model::limits::DOCUMENTS_PER_CALL_MAX;
+use model::wire::xray_api::BackendConnectionErrors;
 
 /// What earlier attempts taught.
 pub(super) struct Sending {
@@ -26,6 +27,8 @@ pub(super) struct Sending {
     is_lost: bool,
     /// The last failure can only be mended by somebody.
     needs_mending: bool,
+    /// Failed calls by kind.
+    pub(super) errors: BackendConnectionErrors,
 }
 
 impl Sending {
@@ -36,7 +39,13 @@ impl Sending {
             documents: DOCUMENTS_PER_CALL_MAX,
             is_lost: false,
             needs_mending: false,
+            errors: BackendConnectionErrors::default(),
         }
+    }
+
+    /// Draws pauses anew, different from those of sandboxes made from the same snapshot.
+    pub(super) fn reseed(&mut self, now: Timestamp) {
+        self.backoff = Backoff::new(now.as_micros().unsigned_abs());
     }
 
     /// Whether the destination works as far as anybody knows.
@@ -80,12 +89,12 @@ impl Engine {
             return false;
         }
         match &self.phase {
-            Phase::Flushing { .. } => true,
+            Phase::Flushing { last, .. } => self.spool.is_ready_up_to(*last),
             Phase::Stopping(stop) => stop.is_closed,
             Phase::Running { .. } | Phase::Draining { .. } => self.is_worth_a_call(now),
             // Frozen between invocations, but for environments that do not tell us when they are.
             Phase::Waiting => self.runs_unwatched() && self.is_worth_a_call(now),
-            Phase::Stopped => false,
+            Phase::Stopped(_) => false,
         }
     }
 
@@ -99,16 +108,16 @@ impl Engine {
     }
 
     fn runs_unwatched(&self) -> bool {
-        self.config.is_managed || self.telemetry == Telemetry::Absent
+        self.config.is_managed || !self.expects_records()
     }
 
     /// The time an attempt may take; none if there is too little left for one.
     fn time_to_send(&self, now: Timestamp) -> Option<Duration> {
         let until = match &self.phase {
-            Phase::Flushing { until } => Some(*until),
+            Phase::Flushing { until, .. } => Some(*until),
             Phase::Running { until, .. } | Phase::Draining { until, .. } => *until,
             Phase::Stopping(stop) => Some(stop.until()),
-            Phase::Waiting | Phase::Stopped => None,
+            Phase::Waiting | Phase::Stopped(_) => None,
         };
         let wait = until.map_or(ATTEMPT_MAX, |until| until.since(now).min(ATTEMPT_MAX));
         (wait >= ATTEMPT_MIN).then_some(wait)
@@ -125,7 +134,11 @@ impl Engine {
     }
 
     fn can_send_at(&self, when: Timestamp) -> bool {
-        !self.sending.is_lost && self.spool.ready_documents() > 0 && self.time_to_send(when).is_some()
+        let is_ready = match &self.phase {
+            Phase::Flushing { last, .. } => self.spool.is_ready_up_to(*last),
+            _ => self.spool.ready_documents() > 0,
+        };
+        !self.sending.is_lost && is_ready && self.time_to_send(when).is_some()
     }
 
     /// When a batch becomes due by time alone. What was due by now has left.
@@ -137,7 +150,7 @@ impl Engine {
             Phase::Flushing { .. } | Phase::Stopping(_) => self.sending.not_before,
             Phase::Running { .. } | Phase::Draining { .. } => self.aged()?,
             Phase::Waiting if self.runs_unwatched() => self.aged()?,
-            Phase::Waiting | Phase::Stopped => return None,
+            Phase::Waiting | Phase::Stopped(_) => return None,
         };
         (when > self.now && self.can_send_at(when)).then_some(when)
     }
@@ -197,6 +210,7 @@ impl Engine {
     /// The batch as a whole was not taken.
     fn failed(&mut self, now: Timestamp, failure: &Failure) {
         let retry = failure.retry();
+        failure.kind.count_in(&mut self.sending.errors);
         let is_given_up = retry == Retry::Never;
         let documents = self.spool.settle(|_| !is_given_up);
         self.sending.needs_mending = retry == Retry::WhenMended;
@@ -223,6 +237,7 @@ impl Engine {
         self.sending.is_lost = true;
         let lost = self.spool.settle(|_| false);
         self.tally.shed(ShedReason::OutboundLost, lost);
+        self.told();
     }
 }
 

@@ -8,8 +8,7 @@ use model::wire::xray_api::TelemetryRecord;
 use super::super::event::{Effect, Stopping};
 use super::super::invocation::Ending;
 use super::{Engine, Phase, Telemetry};
-use crate::limits::{SHUTDOWN_MARGIN, SHUTDOWN_TELEMETRY_WAIT, TELL_MAX};
-use crate::logging::{Level, Line};
+use crate::limits::{SHUTDOWN_MARGIN, SHUTDOWN_TELEMETRY_WAIT, SHUTDOWN_UNNAMED, TELL_MAX};
 
 /// How far the shutdown is.
 #[derive(Debug)]
@@ -46,6 +45,13 @@ impl Stop {
 impl Engine {
     pub(super) fn stop(&mut self, now: Timestamp, stopping: Stopping) {
         let Stopping { reason, deadline } = stopping;
+        // Some emulators name no time; Lambda gives two seconds.
+        let is_named = deadline > Timestamp::default();
+        let deadline = if is_named {
+            deadline
+        } else {
+            now.after(SHUTDOWN_UNNAMED)
+        };
         let wait = if self.telemetry == Telemetry::Absent {
             now
         } else {
@@ -120,7 +126,7 @@ impl Engine {
             segments_sent_count: self.tally.sent_total(),
             segments_spillover_count: self.tally.shed_total(),
             segments_rejected_count: self.tally.rejected_total(),
-            ..TelemetryRecord::default()
+            backend_connection_errors: self.sending.errors,
         };
         let is_healthy = self.sending.is_healthy() && self.tally.sent_total() > 0;
         let Phase::Stopping(stop) = &mut self.phase else {
@@ -147,11 +153,8 @@ impl Engine {
         if !is_over && !(is_idle && (stop.is_told || has_nothing_to_tell)) {
             return;
         }
-        let reason = stop.reason.clone();
-        let mut line = Line::new(Level::Info, "tally").with("shutdown", reason);
-        line.fields.extend(self.tally.fields(self.spool.held_documents()));
-        self.phase = Phase::Stopped;
-        self.effects.push(Effect::Finish(line));
+        self.phase = Phase::Stopped(stop.reason.clone());
+        self.effects.push(Effect::Finish);
     }
 }
 

@@ -94,6 +94,19 @@ fn a_flood_is_held_to_the_budget_and_what_is_shed_is_counted() {
 }
 
 #[test]
+fn a_document_over_64_kb_is_rejected_by_its_size() {
+    let mut bench = Bench::new();
+    // No datagram is that large: the engine judges whatever way it comes.
+    bench.datagram(&subsegment(
+        "5555555555555555",
+        U,
+        json!({ "metadata": { "d": { "k": "m".repeat(65_536) } } }),
+    ));
+    assert_eq!(bench.engine.tally().rejected_total(), 1);
+    assert_eq!(bench.lines[0].fields["reason"], "too_large");
+}
+
+#[test]
 fn the_same_bad_input_is_logged_once_a_minute() {
     let mut bench = Bench::new();
     for _ in 0..100 {
@@ -133,6 +146,12 @@ enum Step {
     Report(u8),
     Document(u8, u8),
     Junk,
+    Overrun,
+    LogsDropped,
+    Subscribed(bool),
+    OutboundLost,
+    Init,
+    Restore,
     Accept,
     Refuse,
     Fail(bool),
@@ -150,12 +169,47 @@ fn step() -> impl Strategy<Value = Step> {
         2 => (0u8..4).prop_map(Step::Report),
         6 => (any::<u8>(), 0u8..4).prop_map(|(id, parent)| Step::Document(id, parent)),
         1 => Just(Step::Junk),
+        1 => Just(Step::Overrun),
+        1 => Just(Step::LogsDropped),
+        1 => any::<bool>().prop_map(Step::Subscribed),
+        1 => Just(Step::OutboundLost),
+        1 => Just(Step::Init),
+        1 => Just(Step::Restore),
         3 => Just(Step::Accept),
         1 => Just(Step::Refuse),
         2 => any::<bool>().prop_map(Step::Fail),
         4 => (0u16..4000).prop_map(Step::Wait),
         1 => reason.prop_map(Step::Stop),
     ]
+}
+
+fn take_rarer(bench: &mut Bench, step: &Step) {
+    match step {
+        Step::Overrun => bench.event(Event::Overrun(3)),
+        Step::LogsDropped => bench.records([("platform.logsDropped", json!({ "droppedRecords": 1 }))]),
+        Step::Subscribed(is_subscribed) => bench.event(Event::Subscribed(*is_subscribed)),
+        Step::OutboundLost => {
+            bench.sending.clear();
+            bench.event(Event::OutboundLost);
+        }
+        Step::Init => bench.records([
+            (
+                "platform.initStart",
+                json!({ "initializationType": "on-demand", "phase": "init" }),
+            ),
+            (
+                "platform.initReport",
+                json!({ "initializationType": "on-demand", "phase": "init" }),
+            ),
+        ]),
+        Step::Restore => {
+            bench.records([
+                ("platform.restoreStart", json!({})),
+                ("platform.restoreReport", json!({ "status": "success" })),
+            ]);
+        }
+        _ => {}
+    }
 }
 
 fn take(bench: &mut Bench, step: Step, invoked: &mut usize) {
@@ -187,6 +241,12 @@ fn take(bench: &mut Bench, step: Step, invoked: &mut usize) {
             );
         }
         Step::Junk => bench.datagram("{"),
+        Step::Overrun
+        | Step::LogsDropped
+        | Step::Subscribed(_)
+        | Step::OutboundLost
+        | Step::Init
+        | Step::Restore => take_rarer(bench, &step),
         Step::Accept => bench.accept(),
         Step::Refuse if !bench.sending.is_empty() => {
             answer(bench, vec![item(Some(0), true), item(Some(1), false)])

@@ -6,6 +6,7 @@ use model::size::ByteCount;
 use model::time::Timestamp;
 use model::trace_header::TraceHeader;
 use model::wire::telemetry::decode;
+use model::wire::xray_api::TelemetryRecord;
 use serde_json::{Value, json};
 
 use super::super::{Config, Engine};
@@ -42,6 +43,8 @@ pub(super) struct Bench {
     pub(super) nexts: usize,
     pub(super) lines: Vec<Line>,
     pub(super) forgotten: usize,
+    /// The record that X-Ray was told.
+    pub(super) told: Option<TelemetryRecord>,
     pub(super) finished: Option<Line>,
 }
 
@@ -75,6 +78,7 @@ impl Bench {
             nexts: 0,
             lines: Vec::new(),
             forgotten: 0,
+            told: None,
             finished: None,
         }
     }
@@ -105,9 +109,12 @@ impl Bench {
                     Effect::Drain => events.push(Event::Drained),
                     Effect::Next => self.nexts += 1,
                     Effect::Forget => self.forgotten += 1,
-                    Effect::Tell(..) => events.push(Event::Told),
+                    Effect::Tell(record, _) => {
+                        self.told = Some(record);
+                        events.push(Event::Told);
+                    }
                     Effect::Log(line) => self.lines.push(line),
-                    Effect::Finish(line) => self.finished = Some(line),
+                    Effect::Finish => self.finished = Some(self.engine.last_word()),
                 }
             }
         }

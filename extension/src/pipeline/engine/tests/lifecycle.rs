@@ -210,3 +210,57 @@ fn a_document_waits_for_its_trace_only_so_long() {
     bench.accept();
     assert_eq!(bench.delivered.len(), 1);
 }
+
+#[test]
+fn a_lost_runtime_done_holds_one_invocation_and_no_further_one() {
+    let mut bench = running();
+    bench.wait(TIMEOUT);
+    assert_eq!(bench.nexts, 1);
+    for (request, nexts) in [("r-2", 2), ("r-3", 3)] {
+        bench.invoke(request, &header(S));
+        bench.records([start(request, tracing(Some(S), W))]);
+        assert_eq!(bench.nexts, nexts, "{request} is not held");
+    }
+    // Ends of invocations are told again: they are waited for again.
+    bench.records([done("r-3", "success")]);
+    bench.invoke("r-4", &header(S));
+    assert_eq!(bench.nexts, 3);
+    bench.records([start("r-4", tracing(Some(S), W)), done("r-4", "success")]);
+    bench.accept();
+    assert_eq!(bench.nexts, 4);
+}
+
+#[test]
+fn documents_that_trickle_in_after_the_end_do_not_hold_it() {
+    let mut bench = running();
+    bench.records([done("r-1", "success")]);
+    bench.subsegment("5555555555555555", S);
+    let batch = bench.sending.pop().unwrap();
+    assert_eq!(batch.0.documents.len(), 2);
+    drop(batch);
+    let answered = crate::pipeline::outcome::Answered {
+        documents: 2,
+        unprocessed: Vec::new(),
+    };
+    bench.event(Event::Settled(crate::pipeline::outcome::Outcome::Answered(
+        answered,
+    )));
+    assert_eq!(
+        (bench.nexts, bench.sending.len(), bench.engine.held_documents()),
+        (1, 0, 1)
+    );
+}
+
+#[test]
+fn datagrams_that_came_too_fast_are_counted_and_told() {
+    let mut bench = running();
+    bench.event(Event::Overrun(7));
+    assert_eq!(
+        (
+            bench.engine.tally().received_total(),
+            bench.engine.tally().shed_total()
+        ),
+        (7, 7)
+    );
+    assert_eq!(bench.lines.len(), 1);
+}

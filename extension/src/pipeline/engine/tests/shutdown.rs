@@ -205,3 +205,52 @@ fn nothing_happens_after_the_end() {
     bench.event(Event::Tick);
     assert_eq!((bench.finished, bench.engine.wake_at()), (None, None));
 }
+
+#[test]
+fn what_lay_in_the_socket_at_the_very_end_is_counted() {
+    let mut bench = Bench::new();
+    bench.stop("spindown");
+    assert!(bench.finished.is_some());
+    bench.subsegment("5555555555555555", S);
+    bench.event(Event::Overrun(2));
+    let fields = Value::Object(bench.engine.last_word().fields);
+    assert_eq!(
+        (
+            &fields["received"]["total"],
+            &fields["held"],
+            &fields["shed"]["overrun"]
+        ),
+        (&json!(3), &json!(1), &json!(2))
+    );
+}
+
+#[test]
+fn a_shutdown_that_names_no_time_has_the_usual_one() {
+    let mut bench = running();
+    bench.event(Event::Stopping(crate::pipeline::event::Stopping {
+        reason: "spindown".into(),
+        deadline: model::time::Timestamp::default(),
+    }));
+    bench.wait(SHUTDOWN_TELEMETRY_WAIT);
+    bench.accept();
+    assert_eq!(bench.finished.unwrap().fields["sent"], 2);
+}
+
+#[test]
+fn failed_calls_are_told_by_kind() {
+    let mut bench = running();
+    bench.records([done("r-1", "success")]);
+    bench.fail(FailureKind::Silent);
+    bench.stop("spindown");
+    bench.wait(SHUTDOWN_TELEMETRY_WAIT);
+    bench.accept();
+    assert_eq!(
+        bench
+            .told
+            .as_ref()
+            .unwrap()
+            .backend_connection_errors
+            .timeout_count,
+        1
+    );
+}
