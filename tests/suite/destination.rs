@@ -136,3 +136,27 @@ async fn a_burst_at_full_speed_arrives_whole_in_full_calls() {
     finished.assert_all_sent();
     assert_eq!(xray.counts().largest_call_documents, 50);
 }
+
+#[tokio::test]
+async fn what_does_not_fit_the_budget_is_shed_oldest_first_and_counted() {
+    let lab = Lab::with(|config| {
+        // The smallest spool there is: 128 KiB.
+        config
+            .variables
+            .insert("FLUOROSCOPE_MEMORY_BUDGET".into(), "1".into());
+    })
+    .await;
+    lab.xray.faults().add(Fault::status(503).times(u32::MAX));
+    lab.succeed(
+        &Script::new()
+            .burst(500)
+            .subsegment("00000000000000a1", "the last call"),
+    )
+    .await;
+    lab.idle().await;
+    lab.xray.faults().clear();
+    let finished = lab.finish().await;
+    assert!(finished.count("/shed/total") > 300, "{}", finished.tally);
+    assert_eq!(finished.count("/received/udp"), 501, "{}", finished.tally);
+    assert!(finished.tree.has("the last call") && finished.tree.has("AWS::Lambda::Function"));
+}

@@ -227,3 +227,27 @@ async fn an_environment_that_was_ready_before_shows_initialization_but_no_wait()
     );
     assert!(finished.tree.has("Initialization"));
 }
+
+#[tokio::test]
+async fn the_setting_decides_whether_platform_segments_are_made_here() {
+    for (setting, functions) in [("auto", 1), ("always", 1), ("never", 0)] {
+        let lab = Lab::with(|config| {
+            config
+                .variables
+                .insert("FLUOROSCOPE_PLATFORM_SEGMENTS".into(), setting.into());
+        })
+        .await;
+        lab.succeed(&two_calls()).await;
+        let finished = lab.finish().await;
+        assert_eq!(
+            finished.tree.all("AWS::Lambda::Function").len(),
+            functions,
+            "{setting}"
+        );
+        assert!(
+            finished.tree.has("inner") && finished.tree.has("outer"),
+            "{setting}"
+        );
+        finished.assert_all_sent();
+    }
+}
