@@ -57,19 +57,21 @@ fn field<'a>(status: &'a str, name: &str) -> Option<&'a str> {
     value.map(str::trim)
 }
 
-/// CPU time of every thread of a process so far, in milliseconds.
+/// CPU time of every thread of a process so far, in milliseconds. A thread that ends meanwhile is left out.
 pub(crate) fn cpu_ms(pid: u32) -> Outcome<f64> {
-    let mut nanos = 0.0;
-    for thread in std::fs::read_dir(format!("/proc/{pid}/task"))? {
-        nanos += on_cpu_nanos(&thread?.path())?;
+    let threads = std::fs::read_dir(format!("/proc/{pid}/task"))?.flatten();
+    let nanos: Vec<f64> = threads
+        .filter_map(|thread| on_cpu_nanos(&thread.path()))
+        .collect();
+    if nanos.is_empty() {
+        return Err(format!("the system does not say how long process {pid} ran (schedstat)").into());
     }
-    Ok(nanos / 1e6)
+    Ok(nanos.iter().sum::<f64>() / 1e6)
 }
 
-fn on_cpu_nanos(thread: &Path) -> Outcome<f64> {
-    let text = std::fs::read_to_string(thread.join("schedstat"))?;
-    let first = text.split_whitespace().next().ok_or("schedstat is empty")?;
-    Ok(first.parse()?)
+fn on_cpu_nanos(thread: &Path) -> Option<f64> {
+    let text = std::fs::read_to_string(thread.join("schedstat")).ok()?;
+    text.split_whitespace().next()?.parse().ok()
 }
 
 #[cfg(test)]
@@ -96,5 +98,10 @@ mod tests {
         while cpu_ms(own).unwrap() <= before {
             assert!(Instant::now() < deadline);
         }
+    }
+
+    #[test]
+    fn a_process_that_is_no_more_costs_an_error_not_a_zero() {
+        assert!(cpu_ms(u32::MAX).is_err());
     }
 }

@@ -3,6 +3,8 @@
 
 use std::future::Future;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use backend::{Limits, Running};
@@ -50,6 +52,17 @@ pub(crate) struct Ended {
     pub(crate) header: String,
 }
 
+/// An address for an extension's datagrams. They are used in turn: the process before may still be ending.
+pub(crate) fn udp_address() -> SocketAddr {
+    const IN_TURN: usize = 16;
+    static NEXT: AtomicUsize = AtomicUsize::new(0);
+    static ADDRESSES: OnceLock<[SocketAddr; IN_TURN]> = OnceLock::new();
+    let addresses = ADDRESSES.get_or_init(|| std::array::from_fn(|_| lab::own_udp_address()));
+    let [first, ..] = addresses;
+    let turn = NEXT.fetch_add(1, Ordering::Relaxed) % IN_TURN;
+    *addresses.get(turn).unwrap_or(first)
+}
+
 /// Runs what needs a runtime.
 pub(crate) fn block_on<T>(work: impl Future<Output = Outcome<T>>) -> Outcome<T> {
     let mut runtime = tokio::runtime::Builder::new_multi_thread();
@@ -75,7 +88,7 @@ impl Stage {
                 format!("http://{}", TcpListener::bind(any_port)?.local_addr()?),
             ),
         };
-        let udp = lab::own_udp_address();
+        let udp = udp_address();
         let mut config = Config::new("orders", FunctionCommand::new(plan.function()?))
             .with_extension(extension)
             .with_variable("FLUOROSCOPE_UDP_ADDRESS", udp.to_string())

@@ -10,6 +10,7 @@ use crate::api::{Api, Call};
 use crate::plan::Plan;
 use crate::process::Memory;
 use crate::samples::Samples;
+use crate::stage;
 use crate::table::{Row, Table};
 
 /// What was seen of one program's starts.
@@ -73,10 +74,7 @@ fn command(api: &Api, program: &Path) -> Command {
         )
         .env("PATH", "/usr/local/bin:/usr/bin:/bin:/opt/bin")
         .env("TZ", ":UTC")
-        .env(
-            "FLUOROSCOPE_UDP_ADDRESS",
-            tests::lab::own_udp_address().to_string(),
-        )
+        .env("FLUOROSCOPE_UDP_ADDRESS", stage::udp_address().to_string())
         .stdin(Stdio::null())
         .stdout(Stdio::null())
         .process_group(0);
