@@ -2,7 +2,7 @@
 
 use emulator::{IdStyle, InitAt, InitType};
 use serde_json::json;
-use tests::lab::{Lab, trace_of};
+use tests::lab::{Finished, Lab, trace_of};
 use tests::script::Script;
 
 const CHILD: &str = "00000000000000c1";
@@ -67,7 +67,7 @@ async fn a_warm_invocation_has_no_initialization() {
 }
 
 /// Plays one invocation in a style, with a caller's sampled header.
-async fn styled(style: IdStyle, init: InitType) -> tests::lab::Finished {
+async fn styled(style: IdStyle, init: InitType) -> Finished {
     let lab = Lab::with(|config| {
         config.id_style = style;
         config.init_type = init;
@@ -85,22 +85,20 @@ async fn styled(style: IdStyle, init: InitType) -> tests::lab::Finished {
     lab.finish().await
 }
 
-const CALLS_UNDER_FUNCTION: [&str; 2] = [
-    "AWS::Lambda > AWS::Lambda::Function > outer",
-    "AWS::Lambda > AWS::Lambda::Function > outer > inner",
-];
+#[track_caller]
+fn assert_calls_under_function(finished: &Finished) {
+    let paths = finished.tree.paths();
+    for call in ["outer", "outer > inner"] {
+        let path = format!("AWS::Lambda > AWS::Lambda::Function > {call}");
+        assert!(paths.contains(&path), "{path} in {paths:?}");
+    }
+    finished.assert_all_sent();
+}
 
 #[tokio::test]
 async fn the_current_style_hangs_calls_under_the_announced_function() {
     let finished = styled(IdStyle::CurrentActive, InitType::OnDemand).await;
-    let paths = finished.tree.paths();
-    assert!(
-        CALLS_UNDER_FUNCTION
-            .iter()
-            .all(|path| paths.contains(&(*path).to_owned())),
-        "{paths:?}"
-    );
-    finished.assert_all_sent();
+    assert_calls_under_function(&finished);
 }
 
 #[tokio::test]
@@ -115,15 +113,8 @@ async fn the_classic_style_hangs_calls_under_an_adopted_invocation() {
 #[tokio::test]
 async fn pass_through_hangs_calls_under_a_function_segment_of_ours_below_the_caller() {
     let finished = styled(IdStyle::PassThrough, InitType::OnDemand).await;
-    let paths = finished.tree.paths();
-    assert!(
-        CALLS_UNDER_FUNCTION
-            .iter()
-            .all(|path| paths.contains(&(*path).to_owned())),
-        "{paths:?}"
-    );
+    assert_calls_under_function(&finished);
     assert_eq!(finished.tree.named("AWS::Lambda")["parent_id"], UPSTREAM);
-    finished.assert_all_sent();
 }
 
 #[tokio::test]
@@ -133,15 +124,8 @@ async fn managed_instances_hang_calls_under_the_announced_function_below_the_cal
         InitType::ManagedInstances { max_concurrency: 2 },
     )
     .await;
-    let paths = finished.tree.paths();
-    assert!(
-        CALLS_UNDER_FUNCTION
-            .iter()
-            .all(|path| paths.contains(&(*path).to_owned())),
-        "{paths:?}"
-    );
+    assert_calls_under_function(&finished);
     assert_eq!(finished.tree.named("AWS::Lambda")["parent_id"], UPSTREAM);
-    finished.assert_all_sent();
 }
 
 #[tokio::test]
