@@ -28,7 +28,7 @@ pub(crate) fn run(arguments: &Arguments) -> Outcome {
     tests
         .arg("test")
         .args(PACKAGES.iter().flat_map(|package| ["-p", package]))
-        .arg("--lib")
+        .args(["--lib", "--bins"])
         .arg("--");
     tests.args(arguments.filter.iter());
     tests.env("PROPTEST_CASES", arguments.cases.to_string());
