@@ -167,8 +167,10 @@ impl App {
             .socket
             .as_mut()
             .is_none_or(|socket| socket.drain(&mut self.backlog));
-        // The engine's own deadline: nothing of ours holds the function beyond it.
-        let is_late = self.engine.wake_at().is_some_and(|wake| Clock.now() >= wake);
+        let is_late = self
+            .engine
+            .drain_until()
+            .is_some_and(|until| Clock.now() >= until);
         let is_last = is_empty && self.backlog.len() <= DATAGRAMS_PER_LOOK && !self.backlog.has_overrun();
         match at_most.checked_sub(DATAGRAMS_PER_LOOK) {
             Some(at_most) if !is_last && !is_late => Step::Drain { at_most },

@@ -365,8 +365,6 @@ impl Engine {
                         Telemetry::Doubted
                     };
                     self.release_waiting(|_| true);
-                }
-                if is_late || is_silent {
                     self.next();
                 }
             }
@@ -389,6 +387,15 @@ impl Engine {
     fn next(&mut self) {
         self.phase = Phase::Waiting;
         self.effects.push(Effect::Next);
+    }
+
+    /// How long emptying the socket may take: nothing of ours holds the function, or SHUTDOWN, beyond it.
+    pub fn drain_until(&self) -> Option<Timestamp> {
+        match &self.phase {
+            Phase::Draining { until, .. } => *until,
+            Phase::Stopping(stop) => Some(stop.until()),
+            _ => None,
+        }
     }
 
     /// When to call [`Event::Tick`], if nothing else happens before.

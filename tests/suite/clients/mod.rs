@@ -8,6 +8,8 @@ mod dynamodb;
 mod go;
 #[cfg(feature = "java")]
 mod java;
+#[cfg(any(feature = "java", feature = "go"))]
+mod nested;
 mod node;
 pub(crate) mod orders;
 pub(crate) mod program;

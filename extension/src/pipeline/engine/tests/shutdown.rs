@@ -254,3 +254,19 @@ fn failed_calls_are_told_by_kind() {
         1
     );
 }
+
+#[test]
+fn the_socket_is_emptied_until_the_margin_whether_or_not_records_are_awaited() {
+    for is_subscribed in [true, false] {
+        let mut bench = Bench::new();
+        bench.event(Event::Subscribed(is_subscribed));
+        bench.invoke("r-1", &header(S));
+        let deadline = bench.now.after(SHUTDOWN);
+        let stopping = crate::pipeline::event::Stopping {
+            reason: "spindown".into(),
+            deadline,
+        };
+        bench.engine.handle(bench.now, Event::Stopping(stopping));
+        assert_eq!(bench.engine.drain_until(), Some(deadline.before(SHUTDOWN_MARGIN)));
+    }
+}
