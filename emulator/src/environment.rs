@@ -1,6 +1,7 @@
 //! The handle on one environment.
 
 use std::net::{Ipv4Addr, SocketAddr};
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::time::{Duration, Instant};
@@ -18,16 +19,28 @@ use crate::invoke_api;
 use crate::journal::{Entry, Journal, now};
 use crate::limits::{QUEUED_EVENTS_MAX, QUEUED_INVOCATIONS_MAX};
 use crate::logs::{LogLine, Logs};
+use crate::scratch::Scratch;
 use crate::telemetry::Hub;
 use crate::variables::{Host, Sandbox};
 
 /// An environment could not be started.
 #[derive(Debug, thiserror::Error)]
-#[error("could not listen on {address} for the {api}")]
-pub struct StartError {
-    address: SocketAddr,
-    api: &'static str,
-    source: std::io::Error,
+pub enum StartError {
+    /// A server has no port.
+    #[error("could not listen on {address} for the {api}")]
+    Listen {
+        /// The address.
+        address: SocketAddr,
+        /// What was to be served.
+        api: &'static str,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// The processes have no temporary folder.
+    #[error(
+        "could not create a temporary folder for the sandbox; is TMPDIR a folder that can be written to?"
+    )]
+    Scratch(#[source] std::io::Error),
 }
 
 /// Something waited for did not happen in time.
@@ -49,6 +62,7 @@ pub struct Environment {
     runtime_api: String,
     driver: JoinHandle<()>,
     servers: [JoinHandle<()>; 2],
+    scratch: Scratch,
 }
 
 /// The way in for requests, shared by the handle and the Invoke API.
@@ -99,6 +113,7 @@ impl Environment {
     /// Opens the servers and, unless the first request is to wait for it, begins init.
     pub async fn start(config: Config) -> Result<Self, StartError> {
         let config = Arc::new(config);
+        let scratch = Scratch::create().map_err(StartError::Scratch)?;
         let api_listener = listen(0, "Runtime API").await?;
         let invoke_listener = listen(config.invoke_port, "Invoke API").await?;
         let api_address = address(&api_listener, "Runtime API")?;
@@ -116,6 +131,7 @@ impl Environment {
             runtime_api: runtime_api.clone(),
             log_stream: log_stream(&config),
             credentials_token: credentials_token.to_string(),
+            scratch: scratch.path().to_string_lossy().into_owned(),
         };
         let api = Api {
             config: Arc::clone(&config),
@@ -156,6 +172,7 @@ impl Environment {
             runtime_api,
             driver,
             servers,
+            scratch,
         })
     }
 
@@ -167,6 +184,11 @@ impl Environment {
     /// Where the Invoke API listens.
     pub fn invoke_address(&self) -> SocketAddr {
         self.invoke_address
+    }
+
+    /// `TMPDIR` of the processes, unless the function's variables name another: theirs alone, and gone with this.
+    pub fn scratch(&self) -> &Path {
+        self.scratch.path()
     }
 
     /// `AWS_LAMBDA_RUNTIME_API`: address of the Runtime, Extensions and Telemetry APIs, with the path prefix.
@@ -256,12 +278,12 @@ async fn listen(port: u16, api: &'static str) -> Result<TcpListener, StartError>
     let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
     TcpListener::bind(address)
         .await
-        .map_err(|source| StartError { address, api, source })
+        .map_err(|source| StartError::Listen { address, api, source })
 }
 
 fn address(listener: &TcpListener, api: &'static str) -> Result<SocketAddr, StartError> {
     let unknown = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
-    listener.local_addr().map_err(|source| StartError {
+    listener.local_addr().map_err(|source| StartError::Listen {
         address: unknown,
         api,
         source,

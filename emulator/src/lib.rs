@@ -16,6 +16,7 @@ mod event;
 mod lifecycle;
 mod process;
 mod records;
+mod scratch;
 mod telemetry;
 mod trace_identity;
 mod variables;

@@ -39,6 +39,8 @@ pub(crate) struct Sandbox {
     pub(crate) log_stream: String,
     /// `Authorization` of the credentials endpoint.
     pub(crate) credentials_token: String,
+    /// Temporary folder of this environment alone.
+    pub(crate) scratch: String,
 }
 
 /// Never given to an extension.
@@ -124,6 +126,8 @@ fn common(config: &Config, host: &Host, sandbox: &Sandbox) -> Variables {
     }
     put("LANG", "en_US.UTF-8");
     put("TZ", ":UTC");
+    // Lambda's sandboxes each have a /tmp of their own; here many share the machine's.
+    put("TMPDIR", &sandbox.scratch);
     for (name, value) in &config.variables {
         put(name, value);
     }
@@ -165,6 +169,7 @@ mod tests {
             runtime_api: "127.0.0.1:9".to_owned(),
             log_stream: "stream".to_owned(),
             credentials_token: "token".to_owned(),
+            scratch: "/tmp/own".to_owned(),
         };
         (
             runtime(config, &host, &sandbox),
@@ -184,6 +189,7 @@ mod tests {
         assert_eq!(runtime["_HANDLER"], "app.handler");
         assert_eq!(extension["FLUOROSCOPE_UDP_ADDRESS"], "127.0.0.1:4");
         assert_eq!(extension["AWS_LAMBDA_INITIALIZATION_TYPE"], "on-demand");
+        assert_eq!(extension["TMPDIR"], "/tmp/own");
         for name in
             WITHHELD
                 .iter()

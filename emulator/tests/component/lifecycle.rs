@@ -192,6 +192,22 @@ async fn a_crash_of_the_runtime_fails_the_invocation_and_resets() {
 }
 
 #[tokio::test]
+async fn the_temporary_folder_is_the_sandboxs_own_and_survives_a_reset() {
+    let environment = start(function().with_timeout(BOUND)).await;
+    let folder = environment.scratch().to_owned();
+    std::fs::write(folder.join("left"), "by the first processes").unwrap();
+    environment.invoke(Request::json(r#"{"do":"exit"}"#)).await;
+    let next = environment.invoke(Request::json("{}")).await;
+    assert_eq!(json(&next.text())["env"]["TMPDIR"], folder.to_str().unwrap());
+    assert!(folder.join("left").exists());
+    let other = start(function()).await;
+    assert_ne!(other.scratch(), folder);
+    environment.stop(Reason::Spindown).await;
+    drop(environment);
+    assert!(!folder.exists());
+}
+
+#[tokio::test]
 async fn a_killed_runtime_is_reported_as_configured() {
     for (killed_as, expected) in [
         (KilledAs::ExitError, "Runtime.ExitError"),

@@ -62,7 +62,7 @@ def serve():
             "call": calls,
             "pid": os.getpid(),
             "headers": {k.lower(): v for k, v in headers.items() if k.lower().startswith("lambda-")},
-            "env": {k: v for k, v in os.environ.items() if k.startswith(("AWS_", "_", "LAMBDA_"))},
+            "env": {k: v for k, v in os.environ.items() if k.startswith(("AWS_", "_", "LAMBDA_", "TMPDIR"))},
         }
         if do == "big":
             answer = "x" * (7 * 1024 * 1024)
