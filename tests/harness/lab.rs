@@ -211,10 +211,15 @@ fn count(tally: &Value, pointer: &str) -> u64 {
     tally.pointer(pointer).and_then(Value::as_u64).unwrap_or_default()
 }
 
-/// Received = sent + shed + rejected + held.
+/// Received = sent + shed + rejected + repeated + superseded + held.
 pub fn assert_balanced(tally: &Value) {
     let of = |pointer| count(tally, pointer);
-    let settled = of("/sent") + of("/shed/total") + of("/rejected/total") + of("/held");
+    let settled = of("/sent")
+        + of("/shed/total")
+        + of("/rejected/total")
+        + of("/repeated")
+        + of("/superseded")
+        + of("/held");
     assert_eq!(of("/received/total"), settled, "{tally}");
 }
 

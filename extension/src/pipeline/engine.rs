@@ -28,7 +28,7 @@ use super::invocations::{Change, Invocations};
 use super::notices::Notices;
 use super::platform::Function;
 use super::spool::{Sequence, Spool};
-use super::tally::Tally;
+use super::tally::{Held, Tally};
 use crate::limits::{DEADLINE_MARGIN, FLUSH_MAX, KIND_CHARS, TELEMETRY_PROOF};
 use crate::logging::{Level, Line};
 use sending::Sending;
@@ -98,6 +98,8 @@ pub struct Engine {
     tally: Tally,
     notices: Notices,
     effects: Vec<Effect>,
+    /// When the runtime of the invocation that we hold was done.
+    done_at: Option<Timestamp>,
     /// Of the last event.
     now: Timestamp,
 }
@@ -114,6 +116,7 @@ impl Engine {
             tally: Tally::default(),
             notices: Notices::default(),
             effects: Vec::new(),
+            done_at: None,
             now: Timestamp::default(),
             config,
         }
@@ -132,7 +135,7 @@ impl Engine {
             ""
         };
         let mut line = Line::new(Level::Info, "tally").with("shutdown", reason);
-        line.fields.extend(self.tally.fields(self.spool.held_documents()));
+        line.fields.extend(self.tally.fields(self.held()));
         line
     }
 
@@ -152,7 +155,14 @@ impl Engine {
 
     /// Documents held.
     pub fn held_documents(&self) -> u64 {
-        self.spool.held_documents()
+        self.held().total()
+    }
+
+    fn held(&self) -> Held {
+        Held {
+            in_memory: self.spool.held_documents(),
+            in_file: 0,
+        }
     }
 
     /// Takes one event and says what to do.
@@ -329,6 +339,8 @@ impl Engine {
 
     fn drain(&mut self, request: RequestId, until: Option<Timestamp>) {
         if !matches!(self.phase, Phase::Draining { .. }) {
+            let invocation = self.invocations.find(&request);
+            self.done_at = invocation.and_then(|one| Some(one.done.as_ref()?.0));
             self.phase = Phase::Draining { request, until };
             self.effects.push(Effect::Drain);
         }
@@ -385,6 +397,9 @@ impl Engine {
     }
 
     fn next(&mut self) {
+        if let Some(done_at) = self.done_at.take() {
+            self.tally.flushed(self.now.since(done_at));
+        }
         self.phase = Phase::Waiting;
         self.effects.push(Effect::Next);
     }

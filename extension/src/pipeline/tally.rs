@@ -1,12 +1,14 @@
-//! The account of every document: received = sent + shed + rejected + held.
+//! The account of every document: received = sent + shed + rejected + repeated + superseded + held.
 //!
-//! Counts go up only, but for `held`, which is what the spool holds when it is asked.
+//! Counts go up only, but for `held`, which is what is held when it is asked.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use serde_json::{Map, Value, json};
 
+use super::durations::Durations;
 use crate::limits::ERROR_CODES;
 
 /// Where a document came from.
@@ -14,8 +16,71 @@ use crate::limits::ERROR_CODES;
 pub enum Origin {
     /// A datagram of the X-Ray daemon's protocol.
     Udp,
+    /// A request to the TCP side of the X-Ray daemon's port.
+    Tcp,
     /// Made here from the platform's records.
     Platform,
+    /// Read from what an earlier process of the sandbox left behind.
+    Recovered,
+    /// Each further document that cutting one made.
+    Part,
+}
+
+/// Documents held when it is asked.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Held {
+    /// In memory, in any state.
+    pub in_memory: u64,
+    /// In the spill file.
+    pub in_file: u64,
+}
+
+impl Held {
+    /// All of them.
+    pub fn total(self) -> u64 {
+        self.in_memory + self.in_file
+    }
+}
+
+/// What happened beside the sum: no documents, or documents seen from another side.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Sign {
+    /// A document over X-Ray's size was cut.
+    Split,
+    /// A document was given back for another attempt.
+    Retried,
+    /// A call to X-Ray was begun.
+    Attempt,
+    /// An invocation ran out of memory.
+    OutOfMemory,
+    /// An invocation that head sampling left out was told all the same.
+    Rescued,
+    /// A document that was still open was closed as evidence of a failure.
+    Evidence,
+}
+
+impl Sign {
+    /// Every sign, in the order of the tally's fields.
+    pub const ALL: [Self; 6] = [
+        Self::Split,
+        Self::Retried,
+        Self::Attempt,
+        Self::OutOfMemory,
+        Self::Rescued,
+        Self::Evidence,
+    ];
+
+    /// The tally's field.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Split => "split",
+            Self::Retried => "retried",
+            Self::Attempt => "attempts",
+            Self::OutOfMemory => "out_of_memory",
+            Self::Rescued => "rescued",
+            Self::Evidence => "evidence",
+        }
+    }
 }
 
 /// Why a document was given up.
@@ -49,6 +114,13 @@ pub struct Tally {
     sent: u64,
     shed: BTreeMap<ShedReason, u64>,
     rejected: Counts,
+    repeated: u64,
+    superseded: u64,
+    signs: BTreeMap<Sign, u64>,
+    /// Calls that failed, by kind.
+    failures: Counts,
+    /// Time that invocations took after their runtime was done.
+    flushes: Durations,
     /// Telemetry elements that gave nothing, which are no documents.
     telemetry: Counts,
 }
@@ -74,6 +146,31 @@ impl Tally {
     /// A document was refused, here or by X-Ray. Beyond [`ERROR_CODES`] reasons the rest count as `other`.
     pub fn rejected(&mut self, reason: impl Into<Cow<'static, str>>) {
         add(&mut self.rejected, reason.into(), 1);
+    }
+
+    /// Exact repeats of a document were dropped.
+    pub fn repeated(&mut self, documents: u64) {
+        self.repeated += documents;
+    }
+
+    /// Open forms of documents were dropped, because the completed form or a newer open one takes their place.
+    pub fn superseded(&mut self, documents: u64) {
+        self.superseded += documents;
+    }
+
+    /// Something beside the sum happened so often.
+    pub fn sign(&mut self, sign: Sign, times: u64) {
+        *self.signs.entry(sign).or_default() += times;
+    }
+
+    /// A call failed. Beyond [`ERROR_CODES`] kinds the rest count as `other`.
+    pub fn failed(&mut self, kind: &'static str) {
+        add(&mut self.failures, kind.into(), 1);
+    }
+
+    /// An invocation was held this long after its runtime was done.
+    pub fn flushed(&mut self, after_done: Duration) {
+        self.flushes.note(after_done);
     }
 
     /// Telemetry elements that gave nothing.
@@ -103,13 +200,39 @@ impl Tally {
         self.rejected.values().sum()
     }
 
+    /// Exact repeats that were dropped.
+    pub fn repeated_total(&self) -> u64 {
+        self.repeated
+    }
+
+    /// Open forms that were dropped for newer ones.
+    pub fn superseded_total(&self) -> u64 {
+        self.superseded
+    }
+
+    /// How often something beside the sum happened.
+    pub fn times(&self, sign: Sign) -> u64 {
+        self.signs.get(&sign).copied().unwrap_or(0)
+    }
+
+    /// Calls that failed.
+    pub fn failed_total(&self) -> u64 {
+        self.failures.values().sum()
+    }
+
+    /// How long invocations were held after their runtime was done.
+    pub fn flushes(&self) -> &Durations {
+        &self.flushes
+    }
+
     /// Whether every document is accounted for.
     pub fn is_balanced(&self, held: u64) -> bool {
-        self.received_total() == self.sent + self.shed_total() + self.rejected_total() + held
+        let settled = self.sent + self.shed_total() + self.rejected_total();
+        self.received_total() == settled + self.repeated + self.superseded + held
     }
 
     /// The account as fields of a log line.
-    pub fn fields(&self, held: u64) -> Map<String, Value> {
+    pub fn fields(&self, held: Held) -> Map<String, Value> {
         let origin = |origin| self.received.get(&origin).copied().unwrap_or(0);
         let shed: Map<String, Value> = self
             .shed
@@ -120,18 +243,29 @@ impl Tally {
             "received": {
                 "total": self.received_total(),
                 "udp": origin(Origin::Udp),
+                "tcp": origin(Origin::Tcp),
                 "platform": origin(Origin::Platform),
+                "recovered": origin(Origin::Recovered),
+                "part": origin(Origin::Part),
             },
             "sent": self.sent,
             "shed": with_total(shed, self.shed_total()),
             "rejected": with_total(by_name(&self.rejected), self.rejected_total()),
-            "held": held,
+            "repeated": self.repeated,
+            "superseded": self.superseded,
+            "held": held.total(),
+            "held_in_file": held.in_file,
+            "failures": with_total(by_name(&self.failures), self.failed_total()),
+            "flush": self.flushes.fields(),
             "telemetry_rejected": by_name(&self.telemetry),
         });
-        match fields {
+        let mut fields = match fields {
             Value::Object(fields) => fields,
             _ => Map::new(),
-        }
+        };
+        let signs = Sign::ALL.map(|sign| (sign.name().to_owned(), self.times(sign).into()));
+        fields.extend(signs);
+        fields
     }
 }
 
@@ -161,18 +295,62 @@ mod tests {
     #[test]
     fn the_sum_holds_only_if_every_document_is_somewhere() {
         let mut tally = Tally::default();
-        tally.received(Origin::Udp, 9);
-        tally.received(Origin::Platform, 2);
-        tally.sent(5);
-        tally.shed(ShedReason::Budget, 2);
+        for (place, origin) in [
+            Origin::Udp,
+            Origin::Tcp,
+            Origin::Platform,
+            Origin::Recovered,
+            Origin::Part,
+        ]
+        .into_iter()
+        .enumerate()
+        {
+            tally.received(origin, 10 << place); // 310 in all
+        }
+        tally.sent(200);
+        tally.shed(ShedReason::Budget, 20);
         tally.rejected("bad_id");
-        assert!(tally.is_balanced(3));
-        assert!(!tally.is_balanced(2));
-        let fields = Value::Object(tally.fields(3));
-        assert_eq!(fields["received"], json!({"total": 11, "udp": 9, "platform": 2}));
-        assert_eq!(fields["shed"], json!({"total": 2, "budget": 2}));
+        tally.repeated(40);
+        tally.superseded(9);
+        assert!(tally.is_balanced(40));
+        assert!(!tally.is_balanced(39) && !tally.is_balanced(41));
+        let held = Held {
+            in_memory: 30,
+            in_file: 10,
+        };
+        let fields = Value::Object(tally.fields(held));
+        assert_eq!(
+            fields["received"],
+            json!({"total": 310, "udp": 10, "tcp": 20, "platform": 40, "recovered": 80, "part": 160})
+        );
+        assert_eq!(fields["shed"], json!({"total": 20, "budget": 20}));
         assert_eq!(fields["rejected"], json!({"total": 1, "bad_id": 1}));
-        assert_eq!((&fields["sent"], &fields["held"]), (&json!(5), &json!(3)));
+        assert_eq!((&fields["sent"], &fields["held"]), (&json!(200), &json!(40)));
+        assert_eq!(fields["held_in_file"], 10);
+        assert_eq!(
+            (&fields["repeated"], &fields["superseded"]),
+            (&json!(40), &json!(9))
+        );
+    }
+
+    #[test]
+    fn what_happens_beside_the_sum_does_not_change_it() {
+        let mut tally = Tally::default();
+        for sign in Sign::ALL {
+            tally.sign(sign, 2);
+        }
+        tally.failed("silent");
+        tally.flushed(Duration::from_millis(7));
+        assert!(tally.is_balanced(0));
+        let fields = Value::Object(tally.fields(Held::default()));
+        for sign in Sign::ALL {
+            assert_eq!(fields[sign.name()], 2, "{}", sign.name());
+        }
+        assert_eq!(fields["failures"], json!({"total": 1, "silent": 1}));
+        assert_eq!(
+            fields["flush"],
+            json!({"count": 1, "p50_ms": 10, "p99_ms": 10, "max_ms": 7})
+        );
     }
 
     #[test]

@@ -193,7 +193,9 @@ pub(super) fn unmet_by_tally(tally: Option<&Value>) -> Vec<String> {
     })() else {
         return vec![format!("the tally lacks a count: {tally}")];
     };
-    if received == 0 || received != sent + shed + rejected + held {
+    // Neither is a loss: another form of the document was sent.
+    let dropped = count("repeated").unwrap_or(0) + count("superseded").unwrap_or(0);
+    if received == 0 || received != sent + shed + rejected + dropped + held {
         unmet.push(format!(
             "tally: {received} received are not {sent} sent + {shed} shed + {rejected} rejected + {held} held"
         ));

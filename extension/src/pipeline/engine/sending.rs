@@ -8,7 +8,7 @@ use serde_json::Value;
 use super::super::event::Effect;
 use super::super::outcome::{Answered, Failure, FailureKind, Outcome, Retry};
 use super::super::spool::BatchLimits;
-use super::super::tally::ShedReason;
+use super::super::tally::{ShedReason, Sign};
 use super::{Engine, Phase};
 use crate::limits::{ATTEMPT_MAX, ATTEMPT_MIN, BATCH_MAX, MENDED_PROBE, SEND_AGE};
 use crate::logging::{Level, Line};
@@ -79,6 +79,7 @@ impl Engine {
             bytes: BATCH_MAX,
         };
         if let Some(batch) = self.spool.take(limits) {
+            self.tally.sign(Sign::Attempt, 1);
             self.effects.push(Effect::Send(batch, wait));
         }
     }
@@ -167,6 +168,16 @@ impl Engine {
         }
     }
 
+    /// Documents that `keep` names are given back for another attempt; returns how many left.
+    fn settle_batch(&mut self, keep: impl Fn(usize) -> bool) -> u64 {
+        let before = self.spool.ready_documents();
+        let left = self.spool.settle(keep);
+        let given_back = self.spool.ready_documents().saturating_sub(before);
+        self.tally
+            .sign(Sign::Retried, u64::try_from(given_back).unwrap_or(u64::MAX));
+        left
+    }
+
     /// X-Ray judged document by document.
     fn answered(&mut self, now: Timestamp, answered: &Answered) {
         let retriable = |place: usize| {
@@ -175,7 +186,7 @@ impl Engine {
                 .iter()
                 .any(|item| item.document == Some(place) && item.retriable)
         };
-        let mut left = self.spool.settle(retriable);
+        let mut left = self.settle_batch(retriable);
         for item in answered
             .unprocessed
             .iter()
@@ -212,7 +223,8 @@ impl Engine {
         let retry = failure.retry();
         failure.kind.count_in(&mut self.sending.errors);
         let is_given_up = retry == Retry::Never;
-        let documents = self.spool.settle(|_| !is_given_up);
+        let documents = self.settle_batch(|_| !is_given_up);
+        self.tally.failed(failure_reason(&failure.kind));
         self.sending.needs_mending = retry == Retry::WhenMended;
         match retry {
             Retry::Later { at_least } => {

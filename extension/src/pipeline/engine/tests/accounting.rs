@@ -53,6 +53,27 @@ fn unprocessed_documents_are_settled_one_by_one() {
 }
 
 #[test]
+fn attempts_failures_and_the_time_after_the_response_are_counted() {
+    let mut bench = Bench::new();
+    bench.invoke("r-1", &header(S));
+    bench.subsegment("5555555555555555", S);
+    bench.records([start("r-1", tracing(Some(S), W)), done("r-1", "success")]);
+    bench.now = bench.now.after(Duration::from_millis(40));
+    bench.fail(FailureKind::Silent); // three documents go back: the platform's two and the function's one
+    bench.stop("spindown");
+    bench.wait(Duration::from_secs(2));
+    bench.accept();
+    bench.wait(Duration::from_secs(2));
+    let fields = bench.finished.unwrap().fields;
+    assert_eq!((&fields["attempts"], &fields["retried"]), (&json!(2), &json!(3)));
+    assert_eq!(fields["failures"], json!({ "total": 1, "silent": 1 }));
+    assert_eq!(
+        fields["flush"],
+        json!({ "count": 1, "p50_ms": 50, "p99_ms": 50, "max_ms": 40 })
+    );
+}
+
+#[test]
 fn a_batch_found_too_large_is_halved_until_the_culprit_stands_alone() {
     let mut bench = Bench::new();
     bench.invoke("r-1", &header(S));

@@ -184,7 +184,10 @@ fn the_tally_tells_every_document_by_reason() {
         ("tally", &json!("spindown"))
     );
     let fields = Value::Object(line.fields);
-    assert_eq!(fields["received"], json!({ "total": 6, "udp": 4, "platform": 2 }));
+    assert_eq!(
+        fields["received"],
+        json!({ "total": 6, "udp": 4, "tcp": 0, "platform": 2, "recovered": 0, "part": 0 })
+    );
     assert_eq!(fields["sent"], 3);
     assert_eq!(
         fields["rejected"],
