@@ -12,7 +12,7 @@ use tokio::task::JoinHandle;
 
 use crate::api::{self, Api};
 use crate::config::Config;
-use crate::driver::{Driver, Parts, Reason, Shutdown};
+use crate::driver::{Driver, Part, Parts, Reason, Shutdown};
 use crate::event::{Event, Stamped};
 use crate::invocation::{Invoked, Job, Request};
 use crate::invoke_api;
@@ -232,6 +232,29 @@ impl Environment {
         }
     }
 
+    /// Brings processes to a standstill, in the middle of whatever they do, until [`Environment::resume`].
+    /// Time goes on: deadlines come nearer.
+    pub async fn suspend(&self, part: Part) {
+        self.order(|reply| Event::Suspend { part, reply }).await;
+    }
+
+    /// Ends the standstill. What is frozen between two invocations stays so.
+    pub async fn resume(&self) {
+        self.order(|reply| Event::Resume { reply }).await;
+    }
+
+    /// Has the driver do something. `None` if it is gone: then there is nothing left to order about.
+    async fn order<T>(&self, event: impl FnOnce(oneshot::Sender<T>) -> Event) -> Option<T> {
+        let (reply, answer) = oneshot::channel();
+        let stamped = Stamped {
+            at: Instant::now(),
+            generation: 0,
+            event: event(reply),
+        };
+        self.events.send(stamped).await.ok()?;
+        answer.await.ok()
+    }
+
     /// Ends the environment as Lambda does: runtime, SHUTDOWN to the extensions, SIGKILL at the deadline.
     ///
     /// An invocation whose caller waits for the answer is given up with a 503; one that is answered ends first.
@@ -241,15 +264,8 @@ impl Environment {
 
     /// [`Environment::shutdown`] for a handle that is shared. The second call finds nothing to end.
     pub async fn stop(&self, reason: Reason) -> Shutdown {
-        let (reply, answer) = oneshot::channel();
-        let stamped = Stamped {
-            at: Instant::now(),
-            generation: 0,
-            event: Event::Stop { reason, reply },
-        };
-        // If the driver is gone there is nothing left to end.
-        let _ = self.events.send(stamped).await;
-        answer.await.unwrap_or_default()
+        let stopped = self.order(|reply| Event::Stop { reason, reply }).await;
+        stopped.unwrap_or_default()
     }
 }
 

@@ -6,7 +6,7 @@ use std::time::Instant;
 use bytes::Bytes;
 use tokio::sync::oneshot;
 
-use crate::driver::{Reason, Shutdown};
+use crate::driver::{Part, Reason, Shutdown};
 use crate::process::Exit;
 
 /// An event, when it happened, and the generation of processes it belongs to.
@@ -64,6 +64,10 @@ pub(crate) enum Event {
     },
     /// A process ended.
     Exited { name: Arc<str>, exit: Exit },
+    /// The environment's owner brings processes to a standstill.
+    Suspend { part: Part, reply: oneshot::Sender<()> },
+    /// The environment's owner ends the standstill.
+    Resume { reply: oneshot::Sender<()> },
     /// The environment's owner ends it.
     Stop {
         reason: Reason,

@@ -22,6 +22,8 @@ pub struct Faults {
     pub duplicated_records: bool,
     /// Raw array elements that each delivery carries in front of its records.
     pub extra_records: Vec<String>,
+    /// What befalls single deliveries, one after the other; behind the last it begins again.
+    pub mishaps: Vec<Mishap>,
     /// Wait before INVOKE is released to the extensions; the runtime gets its event at once.
     pub invoke_event_delay: Duration,
     /// `deadlineMs` of INVOKE, whatever the real one is; some emulators send 0.
@@ -58,4 +60,25 @@ pub enum RecordOrder {
     Generated,
     /// The newest first.
     Reversed,
+    /// Any order; another one for another number.
+    Shuffled(u64),
+}
+
+/// What befalls one delivery. The default is nothing.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Mishap {
+    /// It comes this much later.
+    pub wait: Duration,
+    /// Record types that are not in it, nor in a later one.
+    pub lost: BTreeSet<String>,
+    /// Order of its records.
+    pub order: RecordOrder,
+    /// Whether each of its records is in it twice.
+    pub has_doubles: bool,
+    /// Whether it comes a second time, as if its answer had been lost.
+    pub is_repeated: bool,
+    /// Raw array elements in front of its records.
+    pub extra_records: Vec<String>,
+    /// Deliveries that its records are spread over. 0 is 1.
+    pub split: usize,
 }

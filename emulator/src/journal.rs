@@ -7,6 +7,7 @@ use std::time::Instant;
 use model::time::Timestamp;
 use tokio::sync::watch;
 
+use crate::driver::Part;
 use crate::limits::JOURNAL_MAX_ENTRIES;
 use crate::process::Exit;
 
@@ -129,6 +130,13 @@ pub enum What {
     Frozen,
     /// Every process was continued.
     Thawed,
+    /// A test brought processes to a standstill.
+    Suspended {
+        /// Which.
+        part: Part,
+    },
+    /// The standstill ended.
+    Resumed,
     /// A request is over, report included.
     InvocationEnded {
         /// Its id.

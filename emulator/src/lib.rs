@@ -30,9 +30,9 @@ mod telemetry_api;
 pub use config::{
     Config, Credentials, ExtensionProgram, Freeze, FunctionCommand, InitAt, InitType, KilledAs,
 };
-pub use driver::{Reason, Shutdown};
+pub use driver::{Part, Reason, Shutdown};
 pub use environment::{Environment, NotSeen, StartError};
-pub use faults::{Faults, RecordOrder, SubscriptionAnswer};
+pub use faults::{Faults, Mishap, RecordOrder, SubscriptionAnswer};
 pub use invocation::{Invoked, Request};
 pub use journal::{Entry, What};
 pub use logs::{LogLine, LogSink, Source};

@@ -28,14 +28,9 @@ impl Driver {
             generation,
             event,
         } = stamped;
-        if let Event::Stop { reason, reply } = event {
-            self.stop = Some(Stop {
-                reason,
-                reply,
-                since: at,
-            });
+        let Some(event) = self.obey(at, event) else {
             return;
-        }
+        };
         if generation != self.current_generation() {
             return;
         }
@@ -73,8 +68,32 @@ impl Driver {
                 let _ = reply.send(self.subscribe(at, &identifier, &body));
             }
             Event::Exited { name, exit } => self.exited(at, &name, exit),
-            Event::Stop { .. } => {}
+            Event::Suspend { .. } | Event::Resume { .. } | Event::Stop { .. } => {}
         }
+    }
+
+    /// Does what the environment's owner orders, whatever processes there are; gives back what is no order.
+    fn obey(&mut self, at: Instant, event: Event) -> Option<Event> {
+        // Whoever gave the order may have stopped waiting.
+        match event {
+            Event::Stop { reason, reply } => {
+                self.stop = Some(Stop {
+                    reason,
+                    reply,
+                    since: at,
+                });
+            }
+            Event::Suspend { part, reply } => {
+                self.suspend(part);
+                let _ = reply.send(());
+            }
+            Event::Resume { reply } => {
+                self.resume();
+                let _ = reply.send(());
+            }
+            event => return Some(event),
+        }
+        None
     }
 
     fn refused(&self, refusal: Refusal) -> Refusal {

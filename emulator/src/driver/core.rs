@@ -12,6 +12,7 @@ use tokio::task::JoinHandle;
 
 use super::running::Running;
 use super::stop::{Reason, Shutdown};
+use super::suspend::Standstill;
 use crate::config::{Config, Freeze, InitAt, InitType};
 use crate::event::{ExtensionTurn, RuntimeTurn, Stamped};
 use crate::invocation::Job;
@@ -113,6 +114,7 @@ pub(crate) struct Driver {
     pub(super) shutdown_event: Option<(Arc<str>, String)>,
     pub(super) stop: Option<Stop>,
     pub(super) is_frozen: bool,
+    pub(super) standstill: Option<Standstill>,
     /// How far back records of a snapshot's init lie.
     pub(super) clock_offset: Duration,
     pub(super) out_of_memory_kills: u64,
@@ -145,6 +147,7 @@ impl Driver {
             shutdown_event: None,
             stop: None,
             is_frozen: false,
+            standstill: None,
             clock_offset: Duration::ZERO,
             out_of_memory_kills: 0,
         }
@@ -236,7 +239,7 @@ impl Driver {
         if self.config.freeze == Freeze::Off || self.is_frozen || self.config.init_type.is_managed() {
             return;
         }
-        self.hub.pause.pause();
+        self.pause_telemetry();
         for process in &self.processes {
             process.stop();
         }
@@ -249,10 +252,8 @@ impl Driver {
         if !self.is_frozen {
             return;
         }
-        for process in &self.processes {
-            process.go_on();
-        }
-        self.hub.pause.resume();
+        self.continue_processes();
+        self.resume_telemetry();
         self.is_frozen = false;
         self.note(What::Thawed);
     }

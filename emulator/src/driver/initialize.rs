@@ -43,7 +43,7 @@ impl Driver {
             InitType::SnapStart { published } => {
                 self.clock_offset = published;
                 // What happens at publish time reaches extensions with the first restore.
-                self.hub.pause.pause();
+                self.pause_telemetry();
                 (Phase::SnapStart, LONG_INIT_LIMIT.max(self.config.timeout))
             }
             _ => (Phase::Init, LONG_INIT_LIMIT.max(self.config.timeout)),
@@ -245,6 +245,9 @@ impl Driver {
         };
         self.readers.extend(read_lines(&mut child, source, &take));
         self.watch(Arc::clone(&process.name), child);
+        if self.is_suspended(&process.name) {
+            process.stop();
+        }
         self.processes.push(process);
         Ok(())
     }

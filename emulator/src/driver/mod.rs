@@ -9,6 +9,8 @@ mod managed;
 mod restore;
 mod running;
 mod stop;
+mod suspend;
 
 pub(crate) use core::{Driver, Parts};
 pub use stop::{Reason, Shutdown};
+pub use suspend::Part;

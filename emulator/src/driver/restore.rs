@@ -17,7 +17,7 @@ impl Driver {
             records::function_facts(&self.config, &self.sandbox.log_stream),
         );
         self.thaw();
-        self.hub.pause.resume();
+        self.resume_telemetry();
         self.answer_restore();
         let outcome = self.wait_for(began + RESTORE_LIMIT, Self::has_poll).await;
         let took = began.elapsed();

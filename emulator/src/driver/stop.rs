@@ -101,7 +101,7 @@ impl Driver {
         let deadline = began + budget;
         let deadline_ms = now().after(budget).as_millis();
         self.thaw();
-        self.hub.pause.resume();
+        self.resume_telemetry();
         self.parties.stage = Stage::Stopping;
         let has_extensions = self.processes.iter().any(|process| *process.name != *RUNTIME);
         if is_gentle && has_extensions && self.is_alive(RUNTIME) {

@@ -12,9 +12,9 @@ use serde_json::json;
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 
+use super::arrange::arrange;
 use super::hub::{Hub, Subscriber};
 use super::subscription::Destination;
-use crate::faults::RecordOrder;
 use crate::journal::{What, now};
 use crate::limits::{DELIVERY_ATTEMPT_LIMIT, DELIVERY_PAUSE, DELIVERY_PAUSE_MAX};
 use crate::records::Record;
@@ -29,8 +29,14 @@ pub(crate) async fn run(subscriber: Arc<Subscriber>, hub: Arc<Hub>) {
         if !hub.faults.delivery_delay.is_zero() {
             hub.pause.sleep(hub.faults.delivery_delay).await;
         }
-        let body = body(&batch, &hub, &subscriber);
-        deliver(&subscriber, &hub, &mut connection, &body).await;
+        let mishap = hub.next_mishap();
+        if !mishap.wait.is_zero() {
+            hub.pause.sleep(mishap.wait).await;
+        }
+        for elements in arrange(&batch, &hub.faults, &mishap) {
+            let body = body(&elements, &subscriber);
+            deliver(&subscriber, &hub, &mut connection, &body).await;
+        }
         if let Some(dropped) = subscriber.take_dropped() {
             let what = What::RecordsDropped {
                 extension: Arc::clone(&subscriber.name),
@@ -133,20 +139,8 @@ async fn connect(port: u16) -> Result<SendRequest<Full<Bytes>>, String> {
     Ok(sender)
 }
 
-/// A JSON array, or lines for TCP, with what the faults do to it.
-fn body(batch: &[Arc<str>], hub: &Hub, subscriber: &Subscriber) -> Arc<str> {
-    let mut elements: Vec<&str> = hub.faults.extra_records.iter().map(String::as_str).collect();
-    let copies = if hub.faults.duplicated_records { 2 } else { 1 };
-    let records = batch
-        .iter()
-        .flat_map(|record| std::iter::repeat_n(&**record, copies));
-    match hub.faults.record_order {
-        RecordOrder::Generated => elements.extend(records),
-        RecordOrder::Reversed => {
-            let newest_first: Vec<&str> = records.collect();
-            elements.extend(newest_first.into_iter().rev());
-        }
-    }
+/// A JSON array, or lines for TCP.
+fn body(elements: &[Arc<str>], subscriber: &Subscriber) -> Arc<str> {
     match subscriber.subscription.destination {
         Destination::Http { .. } => format!("[{}]", elements.join(",")).into(),
         Destination::Tcp { .. } => format!("{}\n", elements.join("\n")).into(),

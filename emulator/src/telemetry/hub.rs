@@ -5,6 +5,7 @@
 //! - Records are kept for late subscribers only while subscriptions are open.
 
 use std::collections::VecDeque;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
@@ -15,7 +16,7 @@ use super::buffer::{Buffer, Due};
 use super::delivery;
 use super::pause::Pause;
 use super::subscription::Subscription;
-use crate::faults::Faults;
+use crate::faults::{Faults, Mishap};
 use crate::journal::{Journal, What};
 use crate::limits::REPLAYED_RECORDS_MAX;
 use crate::records::Record;
@@ -27,6 +28,8 @@ pub(crate) struct Hub {
     pub(crate) journal: Arc<Journal>,
     // Records come from the driver and from one task per log pipe, and must have one order.
     state: Mutex<State>,
+    /// Deliveries that had their mishap: new processes go on where the old ones were.
+    mishaps: AtomicUsize,
 }
 
 #[derive(Debug, Default)]
@@ -99,6 +102,7 @@ impl Hub {
             faults,
             journal,
             state,
+            mishaps: AtomicUsize::new(0),
         }
     }
 
@@ -126,6 +130,16 @@ impl Hub {
             }
             None => self.offer(stream, &json),
         }
+    }
+
+    /// What befalls the next delivery.
+    pub(crate) fn next_mishap(&self) -> Mishap {
+        let number = self.mishaps.fetch_add(1, Ordering::Relaxed);
+        let place = number.checked_rem(self.faults.mishaps.len());
+        place
+            .and_then(|place| self.faults.mishaps.get(place))
+            .cloned()
+            .unwrap_or_default()
     }
 
     fn offer(&self, stream: &'static str, record: &Arc<str>) {

@@ -1,5 +1,6 @@
 //! The Telemetry API's inside: subscriptions, buffers, deliveries.
 
+mod arrange;
 mod buffer;
 mod delivery;
 mod hub;

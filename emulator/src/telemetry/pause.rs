@@ -39,6 +39,10 @@ impl Pause {
                 .map_or(Duration::ZERO, |since| since.elapsed())
     }
 
+    pub(crate) fn is_paused(&self) -> bool {
+        *self.is_paused.borrow()
+    }
+
     pub(crate) fn pause(&self) {
         {
             let mut clock = self.clock.lock().unwrap_or_else(PoisonError::into_inner);

@@ -9,6 +9,8 @@ mod lifecycle;
 #[cfg(test)]
 mod shutdown;
 #[cfg(test)]
+mod standstill;
+#[cfg(test)]
 mod support;
 #[cfg(test)]
 mod telemetry;

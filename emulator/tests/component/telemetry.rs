@@ -4,7 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use emulator::{
-    Config, Environment, Faults, Freeze, InitAt, Reason, RecordOrder, Request, SubscriptionAnswer, What,
+    Config, Environment, Faults, Freeze, InitAt, Mishap, Reason, RecordOrder, Request, SubscriptionAnswer,
+    What,
 };
 use serde_json::{Value, json};
 
@@ -226,4 +227,37 @@ async fn invoke_events_can_come_late() {
     let responded = find(&|what| matches!(what, What::Responded { .. }));
     let next = find(&|what| matches!(what, What::ExtensionNext { .. }));
     assert!(next > responded);
+}
+
+#[tokio::test]
+async fn single_deliveries_meet_their_mishaps_in_turn_and_then_from_the_first_again() {
+    let unknown = Mishap {
+        extra_records: vec![r#"{"type":"platform.unheardOf"}"#.to_owned()],
+        ..Mishap::default()
+    };
+    let repeated = Mishap {
+        is_repeated: true,
+        wait: Duration::from_millis(1),
+        ..Mishap::default()
+    };
+    let faults = Faults {
+        mishaps: vec![unknown, repeated],
+        ..Faults::default()
+    };
+    let environment = start(subscribed(faults).with_freeze(Freeze::Off)).await;
+    // An invocation's records come in one delivery or in two.
+    for _ in 0..6 {
+        environment.invoke(Request::json("{}")).await;
+        delivered_type(&environment, "platform.report").await;
+    }
+    environment
+        .wait_until(|entries| (delivered(entries).len() >= 6).then_some(()), BOUND)
+        .await
+        .unwrap();
+    let deliveries = delivered(&environment.journal());
+    let is_unknown = |delivery: &Vec<Value>| delivery[0]["type"] == "platform.unheardOf";
+    assert!(is_unknown(&deliveries[0]) && !is_unknown(&deliveries[1]));
+    assert_eq!(deliveries[1], deliveries[2], "the same delivery again");
+    assert!(is_unknown(&deliveries[3]) && !is_unknown(&deliveries[4]));
+    assert_eq!(deliveries[4], deliveries[5]);
 }
