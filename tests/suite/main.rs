@@ -3,6 +3,7 @@
 mod bad_input;
 mod clients;
 mod destination;
+mod destination_faults;
 mod environments;
 mod environments_of_lambda;
 mod failures;
