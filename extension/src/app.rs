@@ -10,11 +10,13 @@ use crate::defect::Defect;
 use crate::inbound::backlog::Backlog;
 use crate::inbound::udp::DatagramSocket;
 use crate::lambda::lifecycle::{Gate, Signal};
-use crate::limits::{DATAGRAMS_AT_THE_END, DATAGRAMS_PER_LOOK};
+use crate::limits::{DATAGRAMS_AT_THE_END, DATAGRAMS_PER_LOOK, MEMORY_READ_EVERY};
 use crate::logging::Log;
+use crate::memory::MemoryReader;
 use crate::outbound::task::{Done, Job};
 use crate::pipeline::engine::Engine;
 use crate::pipeline::event::{Delivery, Effect, Event};
+use crate::pipeline::memory::Reading;
 
 /// The ends of the queues that the loop holds.
 pub struct Queues {
@@ -33,6 +35,9 @@ pub struct App {
     engine: Engine,
     socket: Option<DatagramSocket>,
     backlog: Backlog,
+    memory: MemoryReader,
+    /// Bytes of datagrams since memory was read.
+    unread_bytes: usize,
     queues: Queues,
     log: Log,
     /// Held while Lambda waits for our next.
@@ -49,6 +54,8 @@ impl App {
             engine,
             socket,
             backlog: Backlog::default(),
+            memory: MemoryReader::open(),
+            unread_bytes: 0,
             queues,
             log,
             gate: None,
@@ -118,7 +125,12 @@ impl App {
                     self.look()
                 }
             };
-            for effect in self.engine.handle(Clock.now(), event) {
+            let mut effects = Vec::new();
+            if let Some(reading) = self.read_memory(&event) {
+                effects = self.engine.handle(Clock.now(), Event::Memory(reading));
+            }
+            effects.extend(self.engine.handle(Clock.now(), event));
+            for effect in effects {
                 match effect {
                     Effect::Send(batch, wait) => steps.extend(self.ask(Job::Send(batch, wait))),
                     Effect::Tell(record, wait) => steps.extend(self.ask(Job::Tell(record, wait))),
@@ -136,6 +148,26 @@ impl App {
             }
         }
         false
+    }
+
+    /// A reading of memory, before those events that ask for one: an invocation begins or ends, much has come
+    /// in, a batch has left.
+    fn read_memory(&mut self, event: &Event) -> Option<Reading> {
+        let queued = self.backlog.bytes();
+        let reading = match event {
+            Event::Invoked(_) | Event::Drained => self.memory.everything(queued),
+            Event::Arrived(datagrams) => {
+                self.unread_bytes += datagrams.iter().map(|datagram| datagram.len()).sum::<usize>();
+                if self.unread_bytes < MEMORY_READ_EVERY {
+                    return None;
+                }
+                self.unread_bytes = 0;
+                self.memory.everything(queued)
+            }
+            Event::Settled(_) => self.memory.process(queued),
+            _ => return None,
+        };
+        Some(reading)
     }
 
     /// Counts what still lies in the socket, and says the last word.

@@ -7,6 +7,7 @@ pub mod inbound;
 pub mod lambda;
 pub mod limits;
 pub mod logging;
+pub mod memory;
 pub mod outbound;
 pub mod pipeline;
 pub mod settings;

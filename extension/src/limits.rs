@@ -10,6 +10,22 @@ pub const PROCESS_BUDGET_MIN: ByteCount = ByteCount::mib(16);
 pub const PROCESS_BUDGET_PERCENT: u64 = 3;
 /// What the process needs besides documents: code, runtime, TLS, one batch on its way. The spool gets the rest.
 pub const PROCESS_BASE: ByteCount = ByteCount::mib(8);
+/// Kept free below the process's budget: the body of the batch on its way, the client's buffers, pages of code that
+/// sending touches for the first time, and what the system's own count of pages may be off by.
+pub const MEMORY_RESERVE: ByteCount = ByteCount::mib(2);
+/// Bytes received between two readings of memory in a burst.
+pub const MEMORY_READ_EVERY: usize = 256 * 1024;
+/// Memory is low when less than this part of the function's memory is available, and
+/// [`LOW_HEADROOM_MAX`] at most. Then what is held leaves at the end of the invocation.
+pub const LOW_HEADROOM_SHARE: u64 = 8;
+/// See [`LOW_HEADROOM_SHARE`].
+pub const LOW_HEADROOM_MAX: ByteCount = ByteCount::mib(64);
+/// Likewise critical; the spool then has [`CRITICAL_SPOOL`] in memory.
+pub const CRITICAL_HEADROOM_SHARE: u64 = 16;
+/// See [`CRITICAL_HEADROOM_SHARE`].
+pub const CRITICAL_HEADROOM_MAX: ByteCount = ByteCount::mib(32);
+/// What documents may take up in memory at the critical level: one batch.
+pub const CRITICAL_SPOOL: ByteCount = ByteCount::bytes(512 * 1024);
 /// Smallest spool that holds the largest document. A smaller setting is raised to it.
 pub const SPOOL_BUDGET_MIN: ByteCount = ByteCount::bytes(128 * 1024);
 /// What a document costs beyond its bytes: its place in the queue and the allocator's rounding.

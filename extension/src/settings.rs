@@ -56,11 +56,13 @@ pub struct Settings {
     pub udp_address: SocketAddr,
     /// Whether the platform's segments are made here. `FLUOROSCOPE_PLATFORM_SEGMENTS`, default `auto`.
     pub platform_segments: PlatformSegments,
-    /// Bytes of documents held before the oldest are shed: the process's budget less its base.
-    ///
-    /// The process's budget is the larger of 16 MiB and 3 % of the function's memory, as for Lambda's own
-    /// daemon. It is taken from the function's memory. `FLUOROSCOPE_MEMORY_BUDGET`, a size such as `24MiB`.
+    /// Bytes of documents held until memory is read for the first time: the process's budget less its base.
     pub spool_budget: ByteCount,
+    /// The most that this process may have resident.
+    ///
+    /// The larger of 16 MiB and 3 % of the function's memory, as for Lambda's own
+    /// daemon. It is taken from the function's memory. `FLUOROSCOPE_MEMORY_BUDGET`, a size such as `24MiB`.
+    pub process_budget: ByteCount,
     /// The least level that is logged. `FLUOROSCOPE_LOG_LEVEL`, default `warn`.
     pub log_level: Level,
     /// What Lambda says of the sandbox.
@@ -172,6 +174,7 @@ impl Settings {
                 .parsed(PLATFORM_SEGMENTS, "auto, always or never")
                 .unwrap_or(PlatformSegments::Auto),
             spool_budget: budget.minus(PROCESS_BASE).max(SPOOL_BUDGET_MIN),
+            process_budget: budget,
             log_level: read
                 .parsed(LOG_LEVEL, "error, warn, info or debug")
                 .unwrap_or(Level::Warn),

@@ -158,6 +158,7 @@ fn config(settings: &Settings, is_managed: bool, is_aws: bool) -> Config {
             memory_mb: settings.sandbox.memory_mb,
         },
         spool_budget: settings.spool_budget,
+        process_budget: settings.process_budget,
         // Seeded by the system for every process; no secret, only different.
         seed: RandomState::new().hash_one(0),
     }

@@ -44,6 +44,11 @@ impl Backlog {
         self.datagrams.len()
     }
 
+    /// Bytes that lie here.
+    pub fn bytes(&self) -> usize {
+        self.bytes
+    }
+
     /// Whether some were given up since the last time somebody asked.
     pub fn has_overrun(&self) -> bool {
         self.overrun > 0

@@ -8,6 +8,7 @@
 //! - SHUTDOWN ends in exactly one [`Effect::Finish`], at the latest at its deadline less a margin.
 
 mod intake;
+mod memory;
 mod sending;
 mod stopping;
 mod telling;
@@ -25,6 +26,7 @@ use super::event::{Effect, Event};
 use super::identity::Emission;
 use super::invocation::Invoked;
 use super::invocations::{Change, Invocations};
+use super::memory::Memory;
 use super::notices::Notices;
 use super::platform::Function;
 use super::spool::{Sequence, Spool};
@@ -42,8 +44,10 @@ pub struct Config {
     pub is_managed: bool,
     /// The function.
     pub function: Function,
-    /// Bytes of documents held.
+    /// Bytes of documents held until memory is read for the first time.
     pub spool_budget: ByteCount,
+    /// Bytes of the whole process.
+    pub process_budget: ByteCount,
     /// Different in every sandbox: spreads retries.
     pub seed: u64,
 }
@@ -94,6 +98,7 @@ pub struct Engine {
     telemetry: Telemetry,
     invocations: Invocations,
     spool: Spool,
+    memory: Memory,
     sending: Sending,
     tally: Tally,
     notices: Notices,
@@ -112,6 +117,10 @@ impl Engine {
             telemetry: Telemetry::Promised,
             invocations: Invocations::default(),
             spool: Spool::new(config.spool_budget),
+            memory: Memory::new(
+                config.process_budget,
+                config.function.memory_mb.map(ByteCount::mib),
+            ),
             sending: Sending::new(config.seed),
             tally: Tally::default(),
             notices: Notices::default(),
@@ -124,7 +133,7 @@ impl Engine {
 
     /// The room that is left for documents.
     pub fn room(&self) -> ByteCount {
-        self.config.spool_budget.minus(self.spool.held())
+        self.spool.budget().minus(self.spool.held())
     }
 
     /// The tally as a line: the last word, once [`Effect::Finish`] was asked for and nothing arrives any more.
@@ -136,7 +145,7 @@ impl Engine {
         };
         let mut line = Line::new(Level::Info, "tally").with("shutdown", reason);
         line.fields.extend(self.tally.fields(self.held()));
-        line
+        line.with("memory", self.memory.fields())
     }
 
     /// What lay in the socket when everything else was over: held, and told so.
@@ -181,6 +190,7 @@ impl Engine {
                 Event::Drained => self.drained(now),
                 Event::Settled(outcome) => self.settle(now, outcome),
                 Event::Told => self.told(),
+                Event::Memory(reading) => self.sense(now, &reading),
                 Event::OutboundLost => self.lose_outbound(),
                 Event::Tick => {}
             }

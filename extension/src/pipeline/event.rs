@@ -7,6 +7,7 @@ pub use model::wire::telemetry::Delivery;
 use model::wire::xray_api::TelemetryRecord;
 
 use super::invocation::Invoked;
+use super::memory::Reading;
 use super::outcome::Outcome;
 use super::spool::Batch;
 use crate::logging::Line;
@@ -34,6 +35,8 @@ pub enum Event {
     Told,
     /// The outbound has ended by a defect; nothing can be sent any more.
     OutboundLost,
+    /// How much memory there is.
+    Memory(Reading),
     /// The time that [`wake_at`](super::engine::Engine::wake_at) named has come.
     Tick,
 }

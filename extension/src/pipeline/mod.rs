@@ -11,6 +11,7 @@ pub mod event;
 pub mod identity;
 pub mod invocation;
 pub mod invocations;
+pub mod memory;
 pub mod notices;
 pub mod outcome;
 pub mod platform;

@@ -107,6 +107,19 @@ impl Spool {
         }
     }
 
+    /// Changes the budget, giving up the oldest documents that no longer fit. A batch on its way stays.
+    pub fn set_budget(&mut self, budget: ByteCount) -> Shed {
+        self.budget = budget;
+        let mut shed = Shed::default();
+        self.make_room(ByteCount::ZERO, &mut shed);
+        shed
+    }
+
+    /// Bytes it may hold.
+    pub fn budget(&self) -> ByteCount {
+        self.budget
+    }
+
     /// Takes in a document that may leave at once, first giving up the oldest ones it needs room from.
     pub fn push(&mut self, document: Document) -> Shed {
         let (shed, entry) = self.admit(document);
@@ -124,14 +137,10 @@ impl Spool {
     fn admit(&mut self, document: Document) -> (Shed, Option<Entry>) {
         let cost = document.cost();
         let mut shed = Shed::default();
-        while self.budget < self.held.plus(cost) {
-            let Some(oldest) = self.take_oldest() else {
-                // Only a batch on its way is left: the newcomer is the one that has no room.
-                shed.documents += 1;
-                return (shed, None);
-            };
-            self.held = self.held.minus(oldest.document.cost());
+        if !self.make_room(cost, &mut shed) {
+            // Only a batch on its way is left: the newcomer is the one that has no room.
             shed.documents += 1;
+            return (shed, None);
         }
         self.held = self.held.plus(cost);
         self.next_sequence += 1;
@@ -142,6 +151,18 @@ impl Spool {
                 document,
             }),
         )
+    }
+
+    /// Gives up the oldest documents until `cost` fits. False if only a batch on its way is left.
+    fn make_room(&mut self, cost: ByteCount, shed: &mut Shed) -> bool {
+        while self.budget < self.held.plus(cost) {
+            let Some(oldest) = self.take_oldest() else {
+                return false;
+            };
+            self.held = self.held.minus(oldest.document.cost());
+            shed.documents += 1;
+        }
+        true
     }
 
     fn take_oldest(&mut self) -> Option<Entry> {
@@ -318,6 +339,21 @@ mod tests {
         assert_eq!(spool.push(document(100, 1)).documents, 0);
         assert_eq!(spool.push(document(101, 2)).documents, 2); // the oldest, and itself: it can never fit
         assert_eq!((spool.held_documents(), spool.held()), (0, ByteCount::ZERO));
+    }
+
+    #[test]
+    fn a_smaller_budget_gives_up_the_oldest_that_no_longer_fit_but_no_batch_on_its_way() {
+        let mut spool = Spool::new(budget(4, 100));
+        for mark in 1..=2 {
+            let _ = spool.push(document(100, mark));
+        }
+        let batch = spool.take(ANY).unwrap();
+        for mark in 3..=4 {
+            let _ = spool.push(document(100, mark));
+        }
+        assert_eq!(spool.set_budget(budget(3, 100)).documents, 1);
+        assert_eq!(spool.set_budget(ByteCount::ZERO).documents, 1);
+        assert_eq!((marks(&batch), spool.held_documents()), (vec![1, 2], 2));
     }
 
     #[test]

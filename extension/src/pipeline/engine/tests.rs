@@ -4,4 +4,5 @@ mod accounting;
 mod bench;
 mod invocations;
 mod lifecycle;
+mod memory;
 mod shutdown;

@@ -6,7 +6,7 @@ use model::size::ByteCount;
 use proptest::prelude::*;
 use serde_json::json;
 
-use super::bench::{Bench, S, U, W, done, header, report, start, subsegment, tracing};
+use super::bench::{Bench, S, U, W, done, header, reading, report, start, subsegment, tracing};
 use crate::pipeline::event::Event;
 use crate::pipeline::outcome::{Answered, Failure, FailureKind, Outcome, Unprocessed, Unreached};
 
@@ -173,6 +173,7 @@ enum Step {
     OutboundLost,
     Init,
     Restore,
+    Memory(u8),
     Accept,
     Refuse,
     Fail(bool),
@@ -196,6 +197,7 @@ fn step() -> impl Strategy<Value = Step> {
         1 => Just(Step::OutboundLost),
         1 => Just(Step::Init),
         1 => Just(Step::Restore),
+        1 => any::<u8>().prop_map(Step::Memory),
         3 => Just(Step::Accept),
         1 => Just(Step::Refuse),
         2 => any::<bool>().prop_map(Step::Fail),
@@ -207,6 +209,7 @@ fn step() -> impl Strategy<Value = Step> {
 fn take_rarer(bench: &mut Bench, step: &Step) {
     match step {
         Step::Overrun => bench.event(Event::Overrun(3)),
+        Step::Memory(mib) => bench.event(Event::Memory(reading((*mib / 8).into(), (*mib).into()))),
         Step::LogsDropped => bench.records([("platform.logsDropped", json!({ "droppedRecords": 1 }))]),
         Step::Subscribed(is_subscribed) => bench.event(Event::Subscribed(*is_subscribed)),
         Step::OutboundLost => {
@@ -267,6 +270,7 @@ fn take(bench: &mut Bench, step: Step, invoked: &mut usize) {
         | Step::Subscribed(_)
         | Step::OutboundLost
         | Step::Init
+        | Step::Memory(_)
         | Step::Restore => take_rarer(bench, &step),
         Step::Accept => bench.accept(),
         Step::Refuse if !bench.sending.is_empty() => {

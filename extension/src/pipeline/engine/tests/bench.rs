@@ -14,6 +14,7 @@ use crate::logging::Line;
 use crate::pipeline::event::{Effect, Event, Stopping};
 use crate::pipeline::identity::{Emission, PlatformSegments};
 use crate::pipeline::invocation::Invoked;
+use crate::pipeline::memory::{Process, Reading};
 use crate::pipeline::outcome::{Answered, Failure, FailureKind, Outcome};
 use crate::pipeline::platform::Function;
 use crate::pipeline::spool::Batch;
@@ -67,6 +68,7 @@ impl Bench {
                 memory_mb: Some(256),
             },
             spool_budget: ByteCount::mib(8),
+            process_budget: ByteCount::mib(16),
             seed: 1,
         };
         change(&mut config);
@@ -286,4 +288,16 @@ pub(super) fn report(request: &str) -> (&'static str, Value) {
         "spans": [{ "name": "extensionOverhead", "start": "2026-05-21T10:15:29.960Z", "durationMs": 50.2 }],
     });
     ("platform.report", record)
+}
+
+/// A reading of memory, in MiB.
+pub(super) fn reading(resident: u64, available: u64) -> Reading {
+    Reading {
+        process: Some(Process {
+            resident: ByteCount::mib(resident),
+            ..Process::default()
+        }),
+        available: Some(ByteCount::mib(available)),
+        limit: None,
+    }
 }
