@@ -34,6 +34,10 @@ pub const DOCUMENT_OVERHEAD: ByteCount = ByteCount::bytes(160);
 /// Bytes of documents in one call to X-Ray. A batch ends before it; one larger document leaves alone.
 pub const BATCH_MAX: ByteCount = ByteCount::bytes(512 * 1024);
 
+/// Documents looked at to fill a call with whole traces. What lies behind them is not looked at: a trace that is
+/// spread wider may be split over two calls.
+pub const TRACE_LOOK: usize = 512;
+
 /// Datagrams moved from the socket to the backlog at once. What lies beyond stays in the kernel's buffer.
 pub const DATAGRAMS_PER_DRAIN: usize = 512;
 /// Bytes of datagrams moved from the socket to the backlog at once; likewise.

@@ -6,8 +6,8 @@ use model::ids::SegmentId;
 use model::time::Timestamp;
 use model::wire::document_scan::Head;
 
+use super::document::Document;
 use super::identity::{Identity, SegmentIds};
-use super::spool::Document;
 use crate::limits::{OBSERVED_IDS, OPEN_SUBSEGMENTS};
 
 /// Rewrites the parent of a document that hangs under P or W, where that is not S, to the function's segment.
@@ -120,6 +120,7 @@ mod tests {
     use model::wire::document_scan;
 
     use super::*;
+    use crate::pipeline::document::Value;
 
     const P: &str = "1111111111111111";
     const S: &str = "2222222222222222";
@@ -160,6 +161,7 @@ mod tests {
             parent: head.parent,
             arrived: Timestamp::default(),
             is_noted: false,
+            value: Value::Ordinary,
         };
         attach(&mut document, &identity, &ids);
         let written = document_scan::scan(&document.bytes).unwrap().parent.unwrap().id;

@@ -5,6 +5,7 @@
 
 pub mod attach;
 pub mod backoff;
+pub mod document;
 pub mod durations;
 pub mod engine;
 pub mod event;

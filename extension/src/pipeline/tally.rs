@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use serde_json::{Map, Value, json};
 
+use super::document::{self, ByValue};
 use super::durations::Durations;
 use crate::limits::ERROR_CODES;
 
@@ -86,7 +87,7 @@ impl Sign {
 /// Why a document was given up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum ShedReason {
-    /// The spool was full; the oldest went first.
+    /// The spool was full; what is missed least went first.
     Budget,
     /// Datagrams came faster than they could be looked at; the oldest went first.
     Overrun,
@@ -113,6 +114,7 @@ pub struct Tally {
     received: BTreeMap<Origin, u64>,
     sent: u64,
     shed: BTreeMap<ShedReason, u64>,
+    shed_values: ByValue<u64>,
     rejected: Counts,
     repeated: u64,
     superseded: u64,
@@ -137,7 +139,15 @@ impl Tally {
     }
 
     /// Documents were given up.
-    pub fn shed(&mut self, reason: ShedReason, documents: u64) {
+    pub fn shed(&mut self, reason: ShedReason, documents: ByValue<u64>) {
+        for value in document::Value::ALL {
+            *self.shed_values.of_mut(value) += documents.of(value);
+            self.shed_unknown(reason, *documents.of(value));
+        }
+    }
+
+    /// Documents were given up whose value nobody knows.
+    pub fn shed_unknown(&mut self, reason: ShedReason, documents: u64) {
         if documents > 0 {
             *self.shed.entry(reason).or_default() += documents;
         }
@@ -250,6 +260,7 @@ impl Tally {
             },
             "sent": self.sent,
             "shed": with_total(shed, self.shed_total()),
+            "shed_by_value": by_value(&self.shed_values, self.shed_total()),
             "rejected": with_total(by_name(&self.rejected), self.rejected_total()),
             "repeated": self.repeated,
             "superseded": self.superseded,
@@ -283,6 +294,16 @@ fn by_name(counts: &Counts) -> Map<String, Value> {
         .collect()
 }
 
+/// Documents by what they were worth; `unknown` for those that nobody looked at.
+fn by_value(documents: &ByValue<u64>, total: u64) -> Map<String, Value> {
+    let known = document::Value::ALL.map(|value| (value.name(), *documents.of(value)));
+    let unknown = total - known.iter().map(|(_, count)| count).sum::<u64>();
+    let all = known.into_iter().chain([("unknown", unknown)]);
+    all.filter(|(_, count)| *count > 0)
+        .map(|(value, count)| (value.into(), count.into()))
+        .collect()
+}
+
 fn with_total(mut counts: Map<String, Value>, total: u64) -> Map<String, Value> {
     counts.insert("total".into(), total.into());
     counts
@@ -308,7 +329,13 @@ mod tests {
             tally.received(origin, 10 << place); // 310 in all
         }
         tally.sent(200);
-        tally.shed(ShedReason::Budget, 20);
+        let values = ByValue {
+            ordinary: 15,
+            faulty: 3,
+            platform: 1,
+        };
+        tally.shed(ShedReason::Budget, values);
+        tally.shed_unknown(ShedReason::Overrun, 1);
         tally.rejected("bad_id");
         tally.repeated(40);
         tally.superseded(9);
@@ -323,7 +350,11 @@ mod tests {
             fields["received"],
             json!({"total": 310, "udp": 10, "tcp": 20, "platform": 40, "recovered": 80, "part": 160})
         );
-        assert_eq!(fields["shed"], json!({"total": 20, "budget": 20}));
+        assert_eq!(fields["shed"], json!({"total": 20, "budget": 19, "overrun": 1}));
+        assert_eq!(
+            fields["shed_by_value"],
+            json!({"ordinary": 15, "faulty": 3, "platform": 1, "unknown": 1})
+        );
         assert_eq!(fields["rejected"], json!({"total": 1, "bad_id": 1}));
         assert_eq!((&fields["sent"], &fields["held"]), (&json!(200), &json!(40)));
         assert_eq!(fields["held_in_file"], 10);

@@ -3,5 +3,6 @@
 pub mod document_scan;
 pub mod segment_document;
 pub mod telemetry;
+pub mod trouble;
 pub mod udp_frame;
 pub mod xray_api;

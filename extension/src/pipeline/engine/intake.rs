@@ -8,7 +8,7 @@ use model::wire::document_scan::{self, Head, Refusal};
 use model::wire::udp_frame::{self, Body, FrameError};
 
 use super::super::attach::attach;
-use super::super::spool::Document;
+use super::super::document::{Document, Value};
 use super::super::tally::{Origin, ShedReason};
 use super::Engine;
 use crate::limits::{HOLD_MAX, OBSERVED_IDS};
@@ -31,7 +31,7 @@ impl Engine {
 
     pub(super) fn overrun(&mut self, now: Timestamp, datagrams: u64) {
         self.tally.received(Origin::Udp, datagrams);
-        self.tally.shed(ShedReason::Overrun, datagrams);
+        self.tally.shed_unknown(ShedReason::Overrun, datagrams);
         let line = Line::new(
             Level::Warn,
             "documents came faster than they could be looked at; the oldest were shed",
@@ -72,6 +72,7 @@ impl Engine {
             parent: head.parent.clone(),
             arrived: now,
             is_noted: false,
+            value: Value::of(&head, bytes),
         };
         let may_wait = self.expects_records() && self.config.emission.is_possible();
         let waits = if let Some(invocation) = self.invocations.of_trace(head.trace_id) {

@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::super::event::Effect;
 use super::super::outcome::{Answered, Failure, FailureKind, Outcome, Retry};
-use super::super::spool::BatchLimits;
+use super::super::spool::{BatchLimits, Order};
 use super::super::tally::{ShedReason, Sign};
 use super::{Engine, Phase};
 use crate::limits::{ATTEMPT_MAX, ATTEMPT_MIN, BATCH_MAX, MENDED_PROBE, SEND_AGE};
@@ -78,7 +78,12 @@ impl Engine {
             documents: self.sending.documents,
             bytes: BATCH_MAX,
         };
-        if let Some(batch) = self.spool.take(limits) {
+        // At SHUTDOWN there may be no time for the rest.
+        let order = match self.phase {
+            Phase::Stopping(_) => Order::Valuable,
+            _ => Order::Oldest,
+        };
+        if let Some(batch) = self.spool.take(limits, order) {
             self.tally.sign(Sign::Attempt, 1);
             self.effects.push(Effect::Send(batch, wait));
         }
@@ -248,7 +253,7 @@ impl Engine {
     pub(super) fn lose_outbound(&mut self) {
         self.sending.is_lost = true;
         let lost = self.spool.settle(|_| false);
-        self.tally.shed(ShedReason::OutboundLost, lost);
+        self.tally.shed_unknown(ShedReason::OutboundLost, lost);
         self.told();
     }
 }

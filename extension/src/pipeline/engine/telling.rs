@@ -5,10 +5,10 @@ use model::time::Timestamp;
 use model::wire::segment_document::SegmentDocument;
 use model::wire::telemetry::{Report, Status};
 
+use super::super::document::{Document, Value};
 use super::super::invocation::{Ending, Invocation};
 use super::super::invocations::Closed;
 use super::super::platform::{Told, late_report};
-use super::super::spool::Document;
 use super::super::tally::Origin;
 use super::{Engine, Telemetry};
 
@@ -109,6 +109,7 @@ impl Engine {
                     parent: None,
                     arrived: now,
                     is_noted: true,
+                    value: Value::Platform,
                 },
                 false,
             ),
