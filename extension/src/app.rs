@@ -12,7 +12,7 @@ use crate::inbound::udp::DatagramSocket;
 use crate::lambda::lifecycle::{Gate, Signal};
 use crate::limits::{DATAGRAMS_AT_THE_END, DATAGRAMS_PER_LOOK, MEMORY_READ_EVERY};
 use crate::logging::Log;
-use crate::memory::MemoryReader;
+use crate::memory::{MemoryReader, heap};
 use crate::outbound::task::{Done, Job};
 use crate::pipeline::engine::Engine;
 use crate::pipeline::event::{Delivery, Effect, Event};
@@ -119,18 +119,21 @@ impl App {
         let mut steps = VecDeque::from([Step::Event(event)]);
         while let Some(step) = steps.pop_front() {
             let event = match step {
-                Step::Event(event) => event,
+                Step::Read(event) => event,
+                Step::Event(event) => match self.read_memory(&event) {
+                    Some(reading) => {
+                        steps.push_front(Step::Read(event));
+                        Event::Memory(reading)
+                    }
+                    None => event,
+                },
                 Step::Drain { at_most } => {
                     steps.push_front(self.drain(at_most));
-                    self.look()
+                    steps.push_front(Step::Event(self.look()));
+                    continue;
                 }
             };
-            let mut effects = Vec::new();
-            if let Some(reading) = self.read_memory(&event) {
-                effects = self.engine.handle(Clock.now(), Event::Memory(reading));
-            }
-            effects.extend(self.engine.handle(Clock.now(), event));
-            for effect in effects {
+            for effect in self.engine.handle(Clock.now(), event) {
                 match effect {
                     Effect::Send(batch, wait) => steps.extend(self.ask(Job::Send(batch, wait))),
                     Effect::Tell(record, wait) => steps.extend(self.ask(Job::Tell(record, wait))),
@@ -139,6 +142,11 @@ impl App {
                         at_most: DATAGRAMS_AT_THE_END,
                     }),
                     Effect::Next => self.open_gate(),
+                    Effect::GiveBack => {
+                        heap::give_back();
+                        let reading = self.memory.process(self.backlog.bytes());
+                        steps.push_front(Step::Read(Event::Memory(reading)));
+                    }
                     Effect::Log(line) => self.log.write(line),
                     Effect::Finish => {
                         self.finish();
@@ -227,8 +235,10 @@ fn event_of(signal: Signal) -> Event {
 
 /// What the loop has to do before it waits again.
 enum Step {
-    /// Hand this to the engine.
+    /// Hand this to the engine, after a reading of memory if it asks for one.
     Event(Event),
+    /// Hand this to the engine.
+    Read(Event),
     /// Look at what lies in the socket, at most so many datagrams, then say that it is empty.
     Drain { at_most: usize },
 }

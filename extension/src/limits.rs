@@ -13,6 +13,15 @@ pub const PROCESS_BASE: ByteCount = ByteCount::mib(8);
 /// Kept free below the process's budget: the body of the batch on its way, the client's buffers, pages of code that
 /// sending touches for the first time, and what the system's own count of pages may be off by.
 pub const MEMORY_RESERVE: ByteCount = ByteCount::mib(2);
+/// Memory that the allocator keeps without need, above which it is asked to give it back. Below it is left alone:
+/// the next invocation would only take it again.
+pub const HEAP_SLACK: ByteCount = ByteCount::mib(1);
+/// The same where memory of the sandbox is low.
+pub const HEAP_SLACK_IF_LOW: ByteCount = ByteCount::bytes(256 * 1024);
+/// With less room than this for documents it is asked at once, before any is shed.
+pub const HEAP_ROOM: ByteCount = ByteCount::mib(1);
+/// Else so long after `next` was asked for, which must not wait for it.
+pub const HEAP_PAUSE: Duration = Duration::from_millis(2);
 /// Bytes received between two readings of memory in a burst.
 pub const MEMORY_READ_EVERY: usize = 256 * 1024;
 /// Memory is low when less than this part of the function's memory is available, and

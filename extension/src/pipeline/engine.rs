@@ -376,6 +376,7 @@ impl Engine {
     /// Everything that follows from time alone, after every event.
     fn move_on(&mut self, now: Timestamp) {
         self.release_overdue(now);
+        self.give_back_if_due(now);
         match &self.phase {
             Phase::Running { since, until, .. } => {
                 let is_late = until.is_some_and(|until| now >= until);
@@ -412,6 +413,7 @@ impl Engine {
         }
         self.phase = Phase::Waiting;
         self.effects.push(Effect::Next);
+        self.give_back_soon();
     }
 
     /// How long emptying the socket may take: nothing of ours holds the function, or SHUTDOWN, beyond it.
@@ -436,7 +438,12 @@ impl Engine {
             Phase::Waiting => None,
             Phase::Stopped(_) => return None,
         };
-        earliest([of_phase, self.wake_to_release(), self.wake_to_send()])
+        earliest([
+            of_phase,
+            self.wake_to_release(),
+            self.wake_to_send(),
+            self.memory.give_back_at(),
+        ])
     }
 
     fn notice(&mut self, now: Timestamp, kind: &str, line: Line) {

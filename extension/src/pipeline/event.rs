@@ -59,6 +59,8 @@ pub enum Effect {
     Drain,
     /// Ask Lambda for the next event.
     Next,
+    /// Have the allocator give back what it keeps, then say [`Event::Memory`].
+    GiveBack,
     /// Forget credentials and connections: they are from before a snapshot.
     Forget,
     /// Tell X-Ray the tally (PutTelemetryRecords), within the wait.

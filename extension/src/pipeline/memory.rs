@@ -8,11 +8,12 @@
 //! Pure: the readings come from outside.
 
 use model::size::ByteCount;
+use model::time::Timestamp;
 use serde_json::{Value, json};
 
 use crate::limits::{
-    CRITICAL_HEADROOM_MAX, CRITICAL_HEADROOM_SHARE, CRITICAL_SPOOL, LOW_HEADROOM_MAX, LOW_HEADROOM_SHARE,
-    MEMORY_RESERVE, PROCESS_BASE, SPOOL_BUDGET_MIN,
+    CRITICAL_HEADROOM_MAX, CRITICAL_HEADROOM_SHARE, CRITICAL_SPOOL, HEAP_SLACK, HEAP_SLACK_IF_LOW,
+    LOW_HEADROOM_MAX, LOW_HEADROOM_SHARE, MEMORY_RESERVE, PROCESS_BASE, SPOOL_BUDGET_MIN,
 };
 
 /// What the system says at one moment. What it does not say changes nothing.
@@ -71,6 +72,11 @@ pub struct Memory {
     changes: u64,
     peak: ByteCount,
     share: ByteCount,
+    /// Heap beyond documents: now, and the least it can be as far as we know.
+    heap: ByteCount,
+    heap_floor: Option<ByteCount>,
+    /// When the allocator is asked for the difference.
+    give_back_at: Option<Timestamp>,
 }
 
 impl Memory {
@@ -83,6 +89,9 @@ impl Memory {
             changes: 0,
             peak: ByteCount::ZERO,
             share: budget.minus(PROCESS_BASE),
+            heap: ByteCount::ZERO,
+            heap_floor: None,
+            give_back_at: None,
         }
     }
 
@@ -96,6 +105,8 @@ impl Memory {
             self.peak = self.peak.max(process.resident);
             let others = process.resident.minus(held).minus(process.queued);
             self.share = self.budget.minus(others).minus(MEMORY_RESERVE);
+            self.heap = process.anonymous.minus(held).minus(process.queued);
+            self.heap_floor = Some(self.heap_floor.unwrap_or(self.heap).min(self.heap));
         }
         let is_changed = self.level != before;
         self.changes += u64::from(is_changed);
@@ -119,6 +130,32 @@ impl Memory {
             Level::Normal | Level::Low => self.share,
         };
         share.max(SPOOL_BUDGET_MIN)
+    }
+
+    /// Whether the allocator keeps enough without need to be asked for it.
+    pub fn is_heap_loose(&self) -> bool {
+        let slack = match self.level {
+            Level::Normal => HEAP_SLACK,
+            Level::Low | Level::Critical => HEAP_SLACK_IF_LOW,
+        };
+        self.heap_floor
+            .is_some_and(|floor| self.heap.minus(floor) > slack)
+    }
+
+    /// The allocator is about to give back what it can: what the next reading finds is needed.
+    pub fn expect_less(&mut self) {
+        self.heap_floor = None;
+        self.give_back_at = None;
+    }
+
+    /// Remembers to ask the allocator.
+    pub fn give_back_after(&mut self, when: Timestamp) {
+        self.give_back_at = Some(when);
+    }
+
+    /// When to ask the allocator.
+    pub fn give_back_at(&self) -> Option<Timestamp> {
+        self.give_back_at
     }
 
     /// For the tally.
@@ -259,6 +296,41 @@ mod tests {
         let before = memory.fields();
         assert!(!memory.note(&Reading::default(), MIB));
         assert_eq!(memory.fields(), before);
+    }
+
+    fn anonymous(bytes: ByteCount) -> Reading {
+        Reading {
+            process: Some(Process {
+                resident: bytes,
+                anonymous: bytes,
+                queued: ByteCount::ZERO,
+            }),
+            ..Reading::default()
+        }
+    }
+
+    #[test]
+    fn heap_that_nothing_is_held_in_is_loose_until_it_was_asked_for() {
+        let mut memory = of_128_mb();
+        let at_rest = ByteCount::mib(2);
+        memory.note(&anonymous(at_rest), ByteCount::ZERO);
+        // Documents are no slack.
+        memory.note(&anonymous(at_rest.plus(ByteCount::mib(5))), ByteCount::mib(5));
+        assert!(!memory.is_heap_loose());
+        memory.note(&anonymous(at_rest.plus(HEAP_SLACK)), ByteCount::ZERO);
+        assert!(!memory.is_heap_loose());
+        let over = anonymous(at_rest.plus(HEAP_SLACK).plus(ByteCount::bytes(1)));
+        memory.note(&over, ByteCount::ZERO);
+        assert!(memory.is_heap_loose());
+        // In vain: it is not asked for again.
+        memory.expect_less();
+        memory.note(&over, ByteCount::ZERO);
+        assert!(!memory.is_heap_loose());
+        // Where memory is low, less is worth asking for.
+        memory.note(&anonymous(at_rest), ByteCount::ZERO);
+        memory.note(&headroom(ByteCount::ZERO), ByteCount::ZERO);
+        memory.note(&anonymous(at_rest.plus(HEAP_SLACK)), ByteCount::ZERO);
+        assert!(memory.is_heap_loose());
     }
 
     proptest! {

@@ -8,5 +8,6 @@ mod rules;
 mod settings;
 mod source;
 mod todos;
+mod unsafety;
 
 pub(crate) use rules::run;

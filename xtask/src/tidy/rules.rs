@@ -1,7 +1,7 @@
 //! Runs every rule over every file and lists what breaks one.
 
 use super::source::Source;
-use super::{imports, lengths, lists, promises, settings, todos};
+use super::{imports, lengths, lists, promises, settings, todos, unsafety};
 use crate::failure::{Failure, Outcome};
 
 type Rule = fn(&[Source]) -> Vec<String>;
@@ -19,6 +19,7 @@ const RULES: &[(&str, Rule)] = &[
         promises::breaches,
     ),
     ("what is left to do has an issue", todos::breaches),
+    ("one module alone may be unsafe", unsafety::breaches),
 ];
 
 /// Checks the house rules.

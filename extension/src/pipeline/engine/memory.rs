@@ -2,9 +2,11 @@
 
 use model::time::Timestamp;
 
+use super::super::event::Effect;
 use super::super::memory::{Level, Reading};
 use super::super::tally::ShedReason;
 use super::Engine;
+use crate::limits::{HEAP_PAUSE, HEAP_ROOM};
 use crate::logging;
 
 impl Engine {
@@ -13,10 +15,34 @@ impl Engine {
         self.memory.level()
     }
 
+    /// Has the allocator give back what it keeps: now, or a moment after `next` was asked for.
+    fn give_back(&mut self) {
+        self.memory.expect_less();
+        self.effects.push(Effect::GiveBack);
+    }
+
+    pub(super) fn give_back_soon(&mut self) {
+        if self.memory.is_heap_loose() {
+            self.memory.give_back_after(self.now.after(HEAP_PAUSE));
+        }
+    }
+
+    pub(super) fn give_back_if_due(&mut self, now: Timestamp) {
+        if self.memory.give_back_at().is_some_and(|when| now >= when) {
+            self.give_back();
+        }
+    }
+
     pub(super) fn sense(&mut self, now: Timestamp, reading: &Reading) {
         let is_changed = self.memory.note(reading, self.spool.held());
-        let shed = self.spool.set_budget(self.memory.share());
-        self.tally.shed(ShedReason::Budget, shed.documents);
+        let room = self.memory.share().minus(self.spool.held());
+        if self.memory.is_heap_loose() && room < HEAP_ROOM {
+            // The next reading says what is left for documents: none is shed for room that the allocator keeps.
+            self.give_back();
+        } else {
+            let shed = self.spool.set_budget(self.memory.share());
+            self.tally.shed(ShedReason::Budget, shed.documents);
+        }
         if is_changed && self.level() > Level::Normal {
             let name = self.level().name();
             let line = logging::Line::new(logging::Level::Warn, "little memory is left in the sandbox")

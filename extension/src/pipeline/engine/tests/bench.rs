@@ -44,6 +44,8 @@ pub(super) struct Bench {
     pub(super) nexts: usize,
     pub(super) lines: Vec<Line>,
     pub(super) forgotten: usize,
+    /// How often the allocator was asked for what it keeps.
+    pub(super) given_back: usize,
     /// The record that X-Ray was told.
     pub(super) told: Option<TelemetryRecord>,
     pub(super) finished: Option<Line>,
@@ -80,6 +82,7 @@ impl Bench {
             nexts: 0,
             lines: Vec::new(),
             forgotten: 0,
+            given_back: 0,
             told: None,
             finished: None,
         }
@@ -110,6 +113,7 @@ impl Bench {
                     Effect::Send(batch, wait) => self.sending.push((batch, wait)),
                     Effect::Drain => events.push(Event::Drained),
                     Effect::Next => self.nexts += 1,
+                    Effect::GiveBack => self.given_back += 1,
                     Effect::Forget => self.forgotten += 1,
                     Effect::Tell(record, _) => {
                         self.told = Some(record);

@@ -1,8 +1,13 @@
 //! Readings of memory.
 
-use super::bench::{Bench, S, header, reading, subsegment};
+use std::time::Duration;
+
+use model::size::ByteCount;
+
+use super::bench::{Bench, S, done, header, reading, subsegment};
+use crate::limits::HEAP_PAUSE;
 use crate::pipeline::event::Event;
-use crate::pipeline::memory::Level;
+use crate::pipeline::memory::{Level, Process, Reading};
 use serde_json::json;
 
 #[test]
@@ -39,4 +44,53 @@ fn a_process_that_grows_takes_its_room_from_documents() {
     let shed = bench.engine.tally().shed_total();
     assert!((15..20).contains(&shed), "{shed}");
     assert_eq!(bench.engine.held_documents(), held - shed);
+}
+
+/// A reading whose memory is all heap.
+fn heap(mib: u64) -> Event {
+    let process = Some(Process {
+        resident: ByteCount::mib(mib),
+        anonymous: ByteCount::mib(mib),
+        queued: ByteCount::ZERO,
+    });
+    Event::Memory(Reading {
+        process,
+        ..Reading::default()
+    })
+}
+
+#[test]
+fn what_the_allocator_keeps_after_a_burst_is_given_back_once_next_was_asked_for() {
+    let mut bench = Bench::new();
+    bench.invoke("r-1", &header(S));
+    bench.event(heap(1));
+    bench.event(heap(6));
+    bench.records([done("r-1", "success")]);
+    bench.accept();
+    assert_eq!((bench.nexts, bench.given_back), (1, 0));
+    bench.wait(HEAP_PAUSE);
+    assert_eq!(bench.given_back, 1);
+    // It kept five MiB all the same: they are in use.
+    bench.event(heap(6));
+    bench.wait(Duration::from_secs(9));
+    bench.invoke("r-2", &header(S));
+    bench.records([done("r-2", "success")]);
+    bench.accept();
+    bench.wait(Duration::from_secs(9));
+    assert_eq!((bench.nexts, bench.given_back), (2, 1));
+}
+
+#[test]
+fn nothing_is_shed_for_room_that_the_allocator_keeps() {
+    let mut bench = Bench::new();
+    bench.event(heap(1));
+    bench.invoke("r-1", &header(S));
+    let large = json!({ "metadata": { "d": { "k": "m".repeat(60_000) } } });
+    for id in 1..=40 {
+        bench.datagram(&subsegment(&format!("{id:016x}"), S, large.clone()));
+    }
+    bench.event(heap(15));
+    assert_eq!((bench.given_back, bench.engine.tally().shed_total()), (1, 0));
+    bench.event(heap(4));
+    assert_eq!((bench.given_back, bench.engine.tally().shed_total()), (1, 0));
 }
