@@ -21,3 +21,23 @@ pub const TRACE_HEADER_MAX_BYTES: usize = 4096;
 pub const REQUEST_ID_MAX_BYTES: usize = 128;
 /// Telemetry records per PutTelemetryRecords call (the daemon's habit).
 pub const TELEMETRY_RECORDS_PER_CALL_MAX: usize = 10;
+
+/// Largest document that is taken to be cut into parts, in bytes; a larger one is refused. Cutting needs about
+/// as much again.
+pub const OVERSIZE_MAX_BYTES: usize = 1024 * 1024;
+/// Levels of subsegments that are taken apart; what hangs deeper and does not fit is given up, counted.
+pub const CUT_DEPTH_MAX: usize = 32;
+/// Room kept in each part to say what it lost, in bytes.
+pub const CUT_MARK_MAX_BYTES: usize = 1024;
+/// Members named there; the bytes of further ones are told together as `others`.
+pub const CUT_NAMES_MAX: usize = 8;
+/// Longest name told there, in bytes; what follows is left out.
+pub const CUT_NAME_MAX_BYTES: usize = 64;
+/// What is left of a text that is cut, in bytes. X-Ray's schema bounds most texts at 1,000 characters or less.
+pub const CUT_TEXT_KEPT_BYTES: usize = 1000;
+/// What is left of a stack that is cut, in frames; the exception says how many it lacks.
+pub const CUT_FRAMES_KEPT: usize = 32;
+/// Exceptions left of a cause that is cut.
+pub const CUT_EXCEPTIONS_KEPT: usize = 16;
+/// Annotations left of a document that is cut: X-Ray indexes as many of a trace.
+pub const CUT_ANNOTATIONS_KEPT: usize = 50;

@@ -10,6 +10,7 @@ use std::ops::Range;
 use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
+use super::text::Text;
 use crate::ids::{SegmentId, TraceId};
 use crate::limits::{NAME_MAX_CHARS, SEGMENT_DOCUMENT_MAX_BYTES};
 use crate::time::Timestamp;
@@ -129,11 +130,17 @@ impl<'de> Visitor<'de> for Elements<'_, 'de> {
 /// Looks at one document.
 ///
 /// # Errors
-/// A [`Refusal`] says why X-Ray could not take it.
+/// A [`Refusal`] says why X-Ray could not take it. What is only too large may be
+/// [cut](super::oversize::cut).
 pub fn scan(document: &[u8]) -> Result<Head, Refusal> {
     if document.len() > SEGMENT_DOCUMENT_MAX_BYTES {
         return Err(Refusal::TooLarge);
     }
+    look(document)
+}
+
+/// Looks at a document of any size.
+pub(super) fn look(document: &[u8]) -> Result<Head, Refusal> {
     let text = std::str::from_utf8(document).map_err(|_| Refusal::NotUtf8)?;
     let mut reader = serde_json::Deserializer::from_str(text);
     let members = match reader
@@ -241,7 +248,7 @@ impl<'de> Visitor<'de> for MembersVisitor {
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Members<'de>, A::Error> {
         let mut members = Members::default();
-        while let Some(Key(key)) = map.next_key()? {
+        while let Some(Text(key)) = map.next_key()? {
             match key.as_ref() {
                 "trace_id" => members.trace_id = Some(map.next_value()?),
                 "id" => members.id = Some(map.next_value()?),
@@ -263,28 +270,6 @@ impl<'de> Visitor<'de> for MembersVisitor {
 
 fn is_true(raw: &RawValue) -> bool {
     raw.get() == "true"
-}
-
-/// A member's name, borrowed where it has no escapes.
-struct Key<'de>(Cow<'de, str>);
-
-impl<'de> serde::Deserialize<'de> for Key<'de> {
-    fn deserialize<D: Deserializer<'de>>(reader: D) -> Result<Self, D::Error> {
-        struct Text;
-        impl<'de> Visitor<'de> for Text {
-            type Value = Key<'de>;
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a member's name")
-            }
-            fn visit_borrowed_str<E>(self, text: &'de str) -> Result<Key<'de>, E> {
-                Ok(Key(Cow::Borrowed(text)))
-            }
-            fn visit_str<E>(self, text: &str) -> Result<Key<'de>, E> {
-                Ok(Key(Cow::Owned(text.to_owned())))
-            }
-        }
-        reader.deserialize_str(Text)
-    }
 }
 
 /// Ids of the subsegments nested in a document at any depth, at most `limit` of them.
@@ -331,7 +316,7 @@ impl<'de> Visitor<'de> for Node<'_> {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
-        while let Some(Key(key)) = map.next_key()? {
+        while let Some(Text(key)) = map.next_key()? {
             match key.as_ref() {
                 "id" if !self.is_root => {
                     let raw: &RawValue = map.next_value()?;
