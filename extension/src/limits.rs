@@ -40,6 +40,10 @@ pub const SPOOL_BUDGET_MIN: ByteCount = ByteCount::bytes(128 * 1024);
 /// What a document costs beyond its bytes: its place in the queue and the allocator's rounding.
 pub const DOCUMENT_OVERHEAD: ByteCount = ByteCount::bytes(160);
 
+/// Documents remembered, at the least, to know their repeats; at most twice as many, in 36 KiB. A repeat of an
+/// older one is sent again, which X-Ray takes for the same document.
+pub const REPEATS_GENERATION: usize = 1024;
+
 /// Bytes of documents in one call to X-Ray. A batch ends before it; one larger document leaves alone.
 pub const BATCH_MAX: ByteCount = ByteCount::bytes(512 * 1024);
 

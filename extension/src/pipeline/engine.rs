@@ -29,6 +29,7 @@ use super::invocations::{Change, Invocations};
 use super::memory::Memory;
 use super::notices::Notices;
 use super::platform::Function;
+use super::repeats::Repeats;
 use super::spool::{Sequence, Spool};
 use super::tally::{Held, Tally};
 use crate::limits::{DEADLINE_MARGIN, FLUSH_MAX, KIND_CHARS, TELEMETRY_PROOF};
@@ -99,6 +100,7 @@ pub struct Engine {
     invocations: Invocations,
     spool: Spool,
     memory: Memory,
+    repeats: Repeats,
     sending: Sending,
     tally: Tally,
     notices: Notices,
@@ -121,6 +123,7 @@ impl Engine {
                 config.process_budget,
                 config.function.memory_mb.map(ByteCount::mib),
             ),
+            repeats: Repeats::default(),
             sending: Sending::new(config.seed),
             tally: Tally::default(),
             notices: Notices::default(),
@@ -152,6 +155,7 @@ impl Engine {
     fn count_straggler(&mut self, now: Timestamp, event: Event) {
         match event {
             Event::Arrived(datagrams) => self.take_in(now, datagrams),
+            Event::Posted(documents) => self.take_posted(now, documents),
             Event::Overrun(datagrams) => self.overrun(now, datagrams),
             _ => {}
         }
@@ -186,6 +190,7 @@ impl Engine {
                 Event::Subscribed(is_subscribed) => self.subscribed(is_subscribed),
                 Event::Delivered(delivery) => self.observe(now, delivery),
                 Event::Arrived(datagrams) => self.take_in(now, datagrams),
+                Event::Posted(documents) => self.take_posted(now, documents),
                 Event::Overrun(datagrams) => self.overrun(now, datagrams),
                 Event::Drained => self.drained(now),
                 Event::Settled(outcome) => self.settle(now, outcome),

@@ -25,6 +25,8 @@ pub enum Event {
     Delivered(Delivery),
     /// Datagrams came.
     Arrived(Vec<Box<[u8]>>),
+    /// Documents came over TCP: the strings of one PutTraceSegments request, each a document or an array of them.
+    Posted(Vec<Box<str>>),
     /// So many datagrams were given up unseen: they came faster than they could be looked at.
     Overrun(u64),
     /// The socket is empty: the answer to [`Effect::Drain`].

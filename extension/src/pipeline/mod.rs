@@ -16,5 +16,6 @@ pub mod memory;
 pub mod notices;
 pub mod outcome;
 pub mod platform;
+pub mod repeats;
 pub mod spool;
 pub mod tally;

@@ -6,6 +6,7 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use model::wire::oversize::Trimmed;
 use serde_json::{Map, Value, json};
 
 use super::document::{self, ByValue};
@@ -119,6 +120,8 @@ pub struct Tally {
     repeated: u64,
     superseded: u64,
     signs: BTreeMap<Sign, u64>,
+    /// Bytes cut off documents that were too large, by what they were.
+    trimmed: BTreeMap<Trimmed, u64>,
     /// Calls that failed, by kind.
     failures: Counts,
     /// Time that invocations took after their runtime was done.
@@ -171,6 +174,11 @@ impl Tally {
     /// Something beside the sum happened so often.
     pub fn sign(&mut self, sign: Sign, times: u64) {
         *self.signs.entry(sign).or_default() += times;
+    }
+
+    /// Bytes were cut off documents that were too large.
+    pub fn trimmed(&mut self, kind: Trimmed, bytes: u64) {
+        *self.trimmed.entry(kind).or_default() += bytes;
     }
 
     /// A call failed. Beyond [`ERROR_CODES`] kinds the rest count as `other`.
@@ -249,6 +257,11 @@ impl Tally {
             .iter()
             .map(|(reason, count)| (reason.name().into(), (*count).into()))
             .collect();
+        let trimmed: Map<String, Value> = self
+            .trimmed
+            .iter()
+            .map(|(kind, bytes)| (kind.name().into(), (*bytes).into()))
+            .collect();
         let fields = json!({
             "received": {
                 "total": self.received_total(),
@@ -266,6 +279,7 @@ impl Tally {
             "superseded": self.superseded,
             "held": held.total(),
             "held_in_file": held.in_file,
+            "trimmed_bytes": trimmed,
             "failures": with_total(by_name(&self.failures), self.failed_total()),
             "flush": self.flushes.fields(),
             "telemetry_rejected": by_name(&self.telemetry),

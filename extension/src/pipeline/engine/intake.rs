@@ -5,27 +5,35 @@ use std::borrow::Cow;
 use model::ids::RequestId;
 use model::time::Timestamp;
 use model::wire::document_scan::{self, Head, Refusal};
+use model::wire::oversize;
 use model::wire::udp_frame::{self, Body, FrameError};
 
 use super::super::attach::attach;
 use super::super::document::{Document, Value};
-use super::super::tally::{Origin, ShedReason};
+use super::super::tally::{Origin, ShedReason, Sign};
 use super::Engine;
 use crate::limits::{HOLD_MAX, OBSERVED_IDS};
 use crate::logging::{Level, Line};
 
 impl Engine {
     pub(super) fn take_in(&mut self, now: Timestamp, datagrams: Vec<Box<[u8]>>) {
+        let origin = Origin::Udp;
         for datagram in datagrams {
             match udp_frame::decode(&datagram) {
-                Ok(Body::Json(body)) => self.take_body(now, body),
+                Ok(Body::Json(body)) => self.take_body(now, origin, body),
                 Ok(Body::OtlpSpans(_)) => {
-                    self.refuse(now, "otlp_spans", "OTLP over UDP is not supported yet")
+                    self.refuse(origin, "otlp_spans", "OTLP over UDP is not supported yet")
                 }
-                Ok(Body::OtlpMetrics(_)) => self.refuse(now, "otlp_metrics", "metrics are not supported"),
+                Ok(Body::OtlpMetrics(_)) => self.refuse(origin, "otlp_metrics", "metrics are not supported"),
                 Err(FrameError::Empty) => {}
-                Err(error) => self.refuse(now, frame_reason(error), error.to_string()),
+                Err(error) => self.refuse(origin, frame_reason(error), error.to_string()),
             }
+        }
+    }
+
+    pub(super) fn take_posted(&mut self, now: Timestamp, documents: Vec<Box<str>>) {
+        for document in documents {
+            self.take_body(now, Origin::Tcp, document.as_bytes());
         }
     }
 
@@ -39,29 +47,64 @@ impl Engine {
         self.notice(now, "overrun", line.with("documents", datagrams));
     }
 
-    fn take_body(&mut self, now: Timestamp, body: &[u8]) {
+    fn take_body(&mut self, now: Timestamp, origin: Origin, body: &[u8]) {
         let (documents, refusal) = document_scan::split(body);
         for document in documents {
-            match document_scan::scan(document) {
-                Ok(head) => {
-                    self.tally.received(Origin::Udp, 1);
-                    self.keep(now, head, document);
+            let taken = match document_scan::scan(document) {
+                Ok(_) if self.repeats.is_repeat(document) => {
+                    self.tally.received(origin, 1);
+                    self.tally.repeated(1);
+                    Ok(())
                 }
-                Err(refusal) => self.refuse(now, refusal_reason(refusal), refusal.to_string()),
+                Ok(head) => {
+                    self.tally.received(origin, 1);
+                    self.keep(now, head, document);
+                    Ok(())
+                }
+                Err(Refusal::TooLarge) => self.take_in_parts(now, origin, document),
+                Err(refusal) => Err(refusal),
+            };
+            if let Err(refusal) = taken {
+                self.refuse(origin, refusal_reason(refusal), refusal.to_string());
             }
         }
         if let Some(refusal) = refusal {
-            self.refuse(now, refusal_reason(refusal), refusal.to_string());
+            self.refuse(origin, refusal_reason(refusal), refusal.to_string());
         }
     }
 
-    fn refuse(&mut self, now: Timestamp, reason: &'static str, why: impl Into<Cow<'static, str>>) {
-        self.tally.received(Origin::Udp, 1);
+    /// A document over X-Ray's size leaves as several.
+    fn take_in_parts(&mut self, now: Timestamp, origin: Origin, document: &[u8]) -> Result<(), Refusal> {
+        let cut = oversize::cut(document)?;
+        self.tally.received(origin, 1);
+        if self.repeats.is_repeat(document) {
+            self.tally.repeated(1);
+            return Ok(());
+        }
+        for _ in cut.parts.iter().skip(1) {
+            self.tally.received(Origin::Part, 1);
+        }
+        self.tally.sign(Sign::Split, 1);
+        for (kind, bytes) in &cut.trimmed {
+            self.tally.trimmed(*kind, *bytes);
+        }
+        for part in cut.parts {
+            match document_scan::scan(&part) {
+                Ok(head) => self.keep(now, head, &part),
+                // The cutter's promise, broken: counted like everything else.
+                Err(refusal) => self.tally.rejected(refusal_reason(refusal)),
+            }
+        }
+        Ok(())
+    }
+
+    fn refuse(&mut self, origin: Origin, reason: &'static str, why: impl Into<Cow<'static, str>>) {
+        self.tally.received(origin, 1);
         self.tally.rejected(reason);
         let line = Line::new(Level::Warn, "a document was rejected")
             .with("reason", reason)
             .with("detail", why.into().into_owned());
-        self.notice(now, reason, line);
+        self.notice(self.now, reason, line);
     }
 
     /// Holds a document that was judged good.

@@ -2,6 +2,7 @@
 
 mod accounting;
 mod bench;
+mod intake;
 mod invocations;
 mod lifecycle;
 mod memory;
