@@ -49,6 +49,12 @@ impl Script {
         self.step(json!({ "burst": documents }))
     }
 
+    /// Posts this many spans of about a kilobyte to the OTLP receiver of an extension, fifty in a call.
+    #[must_use]
+    pub fn otlp(self, spans: usize) -> Self {
+        self.step(json!({ "otlp": spans }))
+    }
+
     /// Works this long.
     #[must_use]
     pub fn work_ms(self, millis: u64) -> Self {

@@ -1,14 +1,18 @@
 //! Memory and CPU time when one invocation sends thousands of documents.
 
+use std::path::Path;
+use std::time::Duration;
+
 use tests::script::Script;
 
-use crate::Outcome;
 use crate::plan::Plan;
 use crate::process::{self, Memory};
 use crate::samples::Samples;
+use crate::sink::Sink;
 use crate::stage::{self, Destination, Stage};
 use crate::table::{Row, Table};
 use crate::udp::{self, Pace};
+use crate::{Outcome, daemon};
 
 /// Documents of one kilobyte in one invocation.
 const BURST: u32 = 5_000;
@@ -30,42 +34,52 @@ struct Seen {
 
 /// Resident memory after a burst, its peak while nothing can be sent, and CPU time per document.
 pub(crate) fn measure(plan: &Plan, table: &mut Table) -> Outcome {
-    let (up, down) = stage::block_on(interleave(plan))?;
-    let rows = [
+    let Compared { up, down, peer } = stage::block_on(interleave(plan))?;
+    type Of = fn(&Seen) -> &Samples;
+    let rows: [(_, _, Of, _, _); 4] = [
         (
             format!("resident memory after {BURST} documents of 1 KB"),
-            up.resident_mb.spread(2, "MB"),
-            "≤ 8 MB",
-            Some(up.resident_mb.median() <= 8.0),
+            &up,
+            |seen| &seen.resident_mb,
+            "MB",
+            Some(8.0),
         ),
         (
             "– of which anonymous".to_owned(),
-            up.anonymous_mb.spread(2, "MB"),
-            "",
+            &up,
+            |seen| &seen.anonymous_mb,
+            "MB",
             None,
         ),
         (
             format!("peak memory, {BURST_DOWN} documents, destination down"),
-            down.peak_mib.spread(2, "MiB"),
-            "≤ 16 MiB",
-            Some(down.peak_mib.median() <= 16.0),
+            &down,
+            |seen| &seen.peak_mib,
+            "MiB",
+            Some(16.0),
         ),
         (
             format!("CPU per document, {BURST} at full speed"),
-            up.cpu_micros.spread(2, "µs"),
-            "≤ 5 µs",
-            Some(up.cpu_micros.median() <= 5.0),
+            &up,
+            |seen| &seen.cpu_micros,
+            "µs",
+            Some(5.0),
         ),
     ];
-    for (figure, extension, target, is_met) in rows {
+    for (figure, seen, of, unit, target) in rows {
+        let of_peer = peer.as_ref().filter(|_| unit != "MiB");
         table.push(Row {
             figure,
-            extension,
-            target: target.to_owned(),
-            is_met,
+            extension: of(seen).spread(2, unit),
+            peer: of_peer.map(|peer| of(peer).spread(2, unit)).unwrap_or_default(),
+            target: target
+                .map(|target| format!("≤ {target} {unit}"))
+                .unwrap_or_default(),
+            is_met: target.map(|target| of(seen).median() <= target),
             ..Row::default()
         });
     }
+    beside_the_daemon(plan, up.cpu_micros.median(), table)?;
     if up.unseen + down.unseen > 0 {
         table.note(format!(
             "{} documents of the bursts never reached the extension's socket",
@@ -75,14 +89,53 @@ pub(crate) fn measure(plan: &Plan, table: &mut Table) -> Outcome {
     Ok(())
 }
 
-async fn interleave(plan: &Plan) -> Outcome<(Seen, Seen)> {
-    let (mut up, mut down) = (Seen::default(), Seen::default());
+/// AWS's own daemon under the same burst, where somebody has one at hand.
+fn beside_the_daemon(plan: &Plan, own_micros: f64, table: &mut Table) -> Outcome {
+    let Some(daemon) = &plan.daemon else {
+        table.note("AWS's X-Ray daemon was left out: its path is given with --daemon");
+        return Ok(());
+    };
+    let micros = stage::block_on(async {
+        let mut micros = Samples::default();
+        for _ in 0..plan.runs {
+            micros.push(daemon::cpu_micros(daemon, BURST).await?);
+        }
+        Ok(micros)
+    })?;
+    let share = own_micros / micros.median();
+    table.push(Row {
+        figure: "– as a share of the X-Ray daemon's".to_owned(),
+        extension: format!("{share:.2}"),
+        peer: format!("{} (the daemon)", micros.spread(2, "µs")),
+        target: "≤ 0.2".to_owned(),
+        is_met: Some(share <= 0.2),
+        ..Row::default()
+    });
+    Ok(())
+}
+
+/// What was seen of the programs that are compared.
+#[derive(Default)]
+struct Compared {
+    up: Seen,
+    down: Seen,
+    peer: Option<Seen>,
+}
+
+async fn interleave(plan: &Plan) -> Outcome<Compared> {
+    let mut seen = Compared {
+        peer: plan.peer.as_ref().map(|_| Seen::default()),
+        ..Compared::default()
+    };
     for _ in 0..plan.runs {
-        up.observe(plan, Destination::Up, BURST).await?;
-        down.observe(plan, Destination::Down, BURST_DOWN).await?;
-        up.observe_cpu(plan).await?;
+        seen.up.observe(plan, Destination::Up, BURST).await?;
+        seen.down.observe(plan, Destination::Down, BURST_DOWN).await?;
+        seen.up.observe_cpu(plan).await?;
+        if let (Some(program), Some(peer)) = (&plan.peer, &mut seen.peer) {
+            peer.observe_peer(plan, program).await?;
+        }
     }
-    Ok((up, down))
+    Ok(seen)
 }
 
 impl Seen {
@@ -100,6 +153,23 @@ impl Seen {
         let tally = stage.tally().await?;
         let received = tally["received"]["udp"].as_u64().unwrap_or_default();
         self.unseen += u64::from(documents).saturating_sub(received);
+        Ok(())
+    }
+
+    /// The same number of spans of the same size, posted as the exporters of SDKs do.
+    async fn observe_peer(&mut self, plan: &Plan, peer: &Path) -> Outcome {
+        let sink = Sink::start(Duration::ZERO).await?;
+        let stage = Stage::start(plan, peer, Destination::At(sink.url().to_owned())).await?;
+        stage.invoke(&Script::new()).await?;
+        let pid = stage.pid()?;
+        let before = process::cpu_ms(pid)?;
+        let burst = Script::new().otlp(usize::try_from(BURST)?);
+        stage.invoke(&burst.work_ms(WORK_MS)).await?;
+        let memory = Memory::at_rest(pid)?;
+        let spent_ms = process::cpu_ms(pid)? - before;
+        self.resident_mb.push(memory.resident_kb / 1e3);
+        self.anonymous_mb.push(memory.anonymous_kb / 1e3);
+        self.cpu_micros.push(spent_ms * 1e3 / f64::from(BURST));
         Ok(())
     }
 

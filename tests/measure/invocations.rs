@@ -1,6 +1,6 @@
-//! What a warm invocation costs: CPU time, and time after the function's response.
+//! What a warm invocation costs in CPU time.
 
-use std::time::Instant;
+use std::time::Duration;
 
 use tests::script::Script;
 
@@ -8,6 +8,7 @@ use crate::Outcome;
 use crate::plan::Plan;
 use crate::process;
 use crate::samples::Samples;
+use crate::sink::Sink;
 use crate::stage::{self, Destination, Stage};
 use crate::table::{Row, Table};
 
@@ -19,62 +20,51 @@ const WARM_UP: u32 = 10;
 #[derive(Default)]
 struct Seen {
     cpu_ms: Samples,
-    added_ms: Samples,
-    telemetry_ms: Samples,
-    own_ms: Samples,
 }
 
-/// CPU per warm invocation with three documents, and runtimeDone to next.
+/// CPU per warm invocation with three documents.
 pub(crate) fn measure(plan: &Plan, table: &mut Table) -> Outcome {
-    let (extension, floor) = stage::block_on(interleave(plan))?;
+    let (extension, floor, peer) = stage::block_on(interleave(plan))?;
     let cpu_ms = extension.cpu_ms.median();
     table.push(Row {
         figure: "CPU per warm invocation, 3 documents".to_owned(),
         extension: extension.cpu_ms.spread(3, "ms"),
         floor: floor.cpu_ms.spread(3, "ms"),
         ratio: Some(cpu_ms / floor.cpu_ms.median()),
+        peer: peer.map(|peer| peer.cpu_ms.spread(3, "ms")).unwrap_or_default(),
         target: "≤ 0.2 ms".to_owned(),
         is_met: Some(cpu_ms <= 0.2),
     });
-    let tail = |samples: &Samples, share| format!("{:.2} ms", samples.quantile(share));
-    for (name, share) in [("p50", 0.5), ("p99", 0.99)] {
-        let added_ms = extension.added_ms.quantile(share);
-        table.push(Row {
-            figure: format!("runtimeDone → next, {name}"),
-            extension: tail(&extension.added_ms, share),
-            target: "≤ 36 ms".to_owned(),
-            is_met: Some(added_ms <= 36.0),
-            ..Row::default()
-        });
-        for (part, samples) in [
-            ("until its delivery was answered", &extension.telemetry_ms),
-            ("after that", &extension.own_ms),
-        ] {
-            table.push(Row {
-                figure: format!("– {part}, {name}"),
-                extension: tail(samples, share),
-                ..Row::default()
-            });
-        }
-    }
     Ok(())
 }
 
-async fn interleave(plan: &Plan) -> Outcome<(Seen, Seen)> {
-    let with_extension = Stage::start(plan, plan.extension.as_path(), Destination::Up).await?;
-    let with_floor = Stage::start(plan, plan.floor()?, Destination::Up).await?;
-    let script = script();
-    for stage in [&with_extension, &with_floor] {
-        for _ in 0..WARM_UP {
-            stage.invoke(&script).await?;
+async fn interleave(plan: &Plan) -> Outcome<(Seen, Seen, Option<Seen>)> {
+    let sink = Sink::start(Duration::ZERO).await?;
+    let at = || Destination::At(sink.url().to_owned());
+    // As it comes: `adaptive`.
+    let with_extension = Stage::start_with(plan, plan.extension.as_path(), at(), &[]).await?;
+    let with_floor = Stage::start(plan, plan.floor()?, at()).await?;
+    let with_peer = match &plan.peer {
+        Some(peer) => Some(Stage::start(plan, peer.as_path(), at()).await?),
+        None => None,
+    };
+    let (script, of_peer) = (subsegments(), spans());
+    for _ in 0..WARM_UP {
+        with_extension.invoke(&script).await?;
+        with_floor.invoke(&script).await?;
+        if let Some(stage) = &with_peer {
+            stage.invoke(&of_peer).await?;
         }
     }
-    let (mut extension, mut floor) = (Seen::default(), Seen::default());
+    let (mut extension, mut floor, mut peer) = (Seen::default(), Seen::default(), Seen::default());
     for _ in 0..plan.runs {
         extension.observe(&with_extension, &script).await?;
         floor.observe(&with_floor, &script).await?;
+        if let Some(stage) = &with_peer {
+            peer.observe(stage, &of_peer).await?;
+        }
     }
-    Ok((extension, floor))
+    Ok((extension, floor, with_peer.map(|_| peer)))
 }
 
 impl Seen {
@@ -82,14 +72,7 @@ impl Seen {
         let pid = stage.pid()?;
         let before = process::cpu_ms(pid)?;
         for _ in 0..PER_RUN {
-            let ended = stage.invoke(script).await?;
-            let millis = |from: Instant, to: Instant| to.saturating_duration_since(from).as_secs_f64() * 1e3;
-            let Some(next) = ended.next else { continue };
-            self.added_ms.push(millis(ended.done, next));
-            if let Some(delivered) = ended.delivered {
-                self.telemetry_ms.push(millis(ended.done, delivered));
-                self.own_ms.push(millis(delivered, next));
-            }
+            stage.invoke(script).await?;
         }
         let spent = process::cpu_ms(pid)? - before;
         self.cpu_ms.push(spent / f64::from(PER_RUN));
@@ -97,9 +80,15 @@ impl Seen {
     }
 }
 
-fn script() -> Script {
+/// Three documents for an extension that speaks the daemon's protocol.
+pub(crate) fn subsegments() -> Script {
     Script::new()
         .subsegment("00000000000000a1", "read")
         .subsegment("00000000000000a2", "decide")
         .subsegment("00000000000000a3", "write")
+}
+
+/// Three spans for one that takes OTLP.
+pub(crate) fn spans() -> Script {
+    Script::new().otlp(3)
 }

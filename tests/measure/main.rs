@@ -3,14 +3,17 @@
 //! `cargo xtask bench` builds what is measured and runs this. No figure is a test: a missed target is printed, and
 //! only a figure that could not be measured makes the program fail.
 
+mod after;
 mod api;
 mod burst;
+mod daemon;
 mod invocations;
 mod plan;
 mod priority;
 mod process;
 mod quota;
 mod samples;
+mod sink;
 mod size;
 mod stage;
 mod start;
@@ -43,11 +46,12 @@ fn main() -> ExitCode {
     if !can_raise {
         table.note("measured at ordinary priority: other programs' work shows in the figures");
     }
-    let figures: [(&str, Measure); 6] = [
+    let figures: [(&str, Measure); 7] = [
         ("start", start::measure),
         ("start under a CPU share", quota::measure),
         ("size", size::measure),
         ("invocations", invocations::measure),
+        ("after the response", after::measure),
         ("bursts", burst::measure),
         ("datagrams", udp::measure),
     ];

@@ -5,8 +5,7 @@ use std::path::{Path, PathBuf};
 use crate::Outcome;
 
 /// Shown with an argument that cannot be read.
-pub(crate) const USAGE: &str =
-    "usage: measure --extension PATH [--quick] [--only FIGURES] [--write DOCUMENT]";
+pub(crate) const USAGE: &str = "usage: measure --extension PATH [--peer PATH] [--daemon PATH] [--quick] [--only FIGURES] [--write DOCUMENT]";
 
 /// Runs behind each median.
 const RUNS: usize = 30;
@@ -16,6 +15,10 @@ const RUNS_QUICK: usize = 10;
 pub(crate) struct Plan {
     /// The extension, as released.
     pub(crate) extension: PathBuf,
+    /// Somebody else's extension, measured beside it: opentelemetry-lambda-extension.
+    pub(crate) peer: Option<PathBuf>,
+    /// AWS's X-Ray daemon, measured beside it.
+    pub(crate) daemon: Option<PathBuf>,
     /// The document whose table is replaced.
     pub(crate) document: Option<PathBuf>,
     /// The one group of figures that is wanted.
@@ -28,10 +31,13 @@ impl Plan {
     /// Reads the command line.
     pub(crate) fn read(mut arguments: impl Iterator<Item = String>) -> Outcome<Self> {
         let (mut extension, mut document, mut only, mut is_quick) = (None, None, None, false);
+        let (mut peer, mut daemon) = (None, None);
         while let Some(argument) = arguments.next() {
             match argument.as_str() {
                 "--quick" => is_quick = true,
                 "--extension" => extension = arguments.next().map(PathBuf::from),
+                "--peer" => peer = arguments.next().map(PathBuf::from),
+                "--daemon" => daemon = arguments.next().map(PathBuf::from),
                 "--only" => only = arguments.next(),
                 "--write" => document = arguments.next().map(PathBuf::from),
                 other => return Err(format!("cannot read {other:?}").into()),
@@ -40,6 +46,8 @@ impl Plan {
         let extension = extension.ok_or("--extension is missing")?;
         Ok(Self {
             extension: std::path::absolute(extension)?,
+            peer: peer.map(std::path::absolute).transpose()?,
+            daemon: daemon.map(std::path::absolute).transpose()?,
             document,
             only,
             runs: if is_quick { RUNS_QUICK } else { RUNS },

@@ -48,6 +48,15 @@ impl Memory {
     }
 }
 
+/// Pages a process touched for the first time without waiting for a disk.
+pub(crate) fn minor_faults(pid: u32) -> Outcome<f64> {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat"))?;
+    // The name, in brackets, may hold anything; the tenth field counts.
+    let after_name = stat.rsplit_once(')').map(|(_, rest)| rest);
+    let faults = after_name.and_then(|rest| rest.split_whitespace().nth(7));
+    Ok(faults.ok_or("no count of page faults")?.parse()?)
+}
+
 fn status(pid: u32) -> Outcome<String> {
     Ok(std::fs::read_to_string(format!("/proc/{pid}/status"))?)
 }

@@ -7,10 +7,9 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::Outcome;
-use crate::api::Api;
 use crate::plan::Plan;
 use crate::priority;
-use crate::start::{self, Starts};
+use crate::start::{self, Compared, Of};
 use crate::table::{Row, Table};
 
 const CONTROLLER: &str = "/sys/fs/cgroup/cpu";
@@ -74,53 +73,54 @@ pub(crate) fn measure(plan: &Plan, table: &mut Table) -> Outcome {
         return Ok(());
     }
     let is_raised = priority::lower();
-    let seen = interleave(plan);
+    // A new group has its whole quota: no run pays for the one before.
+    let seen = start::interleave(plan, |number, command| {
+        let group = Group::make(number + 1)?;
+        let (began, child) = group.spawn(command)?;
+        Ok((began, child, group))
+    });
     if is_raised {
         priority::raise();
     }
-    let (extension, floor) = seen?;
-    rows(&extension, &floor, table);
+    rows(&seen?, table);
     Ok(())
 }
 
-fn interleave(plan: &Plan) -> Outcome<(Starts, Starts)> {
-    let (api, floor_program) = (Api::start()?, plan.floor()?);
-    let (mut extension, mut floor) = (Starts::default(), Starts::default());
-    for number in 0..plan.runs {
-        // A new group has its whole quota: no run pays for the one before.
-        let group = Group::make(2 * number + 1)?;
-        extension.observe(&api, &plan.extension, |command| group.spawn(command))?;
-        let group = Group::make(2 * number + 2)?;
-        floor.observe(&api, &floor_program, |command| group.spawn(command))?;
-    }
-    Ok((extension, floor))
-}
-
-fn rows(extension: &Starts, floor: &Starts, table: &mut Table) {
-    let rows = [
+fn rows(seen: &Compared, table: &mut Table) {
+    let rows: [(_, Of, _, _); 3] = [
         (
             "exec → registered, 7.2 % of a CPU",
-            &extension.registered_ms,
-            &floor.registered_ms,
+            |starts| &starts.registered_ms,
+            "ms",
             Some(5.0),
         ),
         (
             "exec → first next, 7.2 % of a CPU",
-            &extension.next_ms,
-            &floor.next_ms,
+            |starts| &starts.next_ms,
+            "ms",
+            None,
+        ),
+        (
+            "– pages touched before it",
+            |starts| &starts.faults,
+            "pages",
             None,
         ),
     ];
-    for (figure, extension, floor, target_ms) in rows {
+    for (figure, of, unit, target) in rows {
+        let (extension, floor) = (of(&seen.extension), of(&seen.floor));
+        let decimals = if unit == "ms" { 2 } else { 0 };
+        let peer = seen.peer.as_ref().map(|peer| of(peer).spread(decimals, unit));
         table.push(Row {
             figure: figure.to_owned(),
-            extension: extension.spread(2, "ms"),
-            floor: floor.spread(2, "ms"),
+            extension: extension.spread(decimals, unit),
+            floor: floor.spread(decimals, unit),
             ratio: Some(extension.median() / floor.median()),
-            target: target_ms
-                .map(|target| format!("≤ {target} ms"))
+            peer: peer.unwrap_or_default(),
+            target: target
+                .map(|target| format!("≤ {target} {unit}"))
                 .unwrap_or_default(),
-            is_met: target_ms.map(|target| extension.median() <= target),
+            is_met: target.map(|target| extension.median() <= target),
         });
     }
 }

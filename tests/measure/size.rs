@@ -1,5 +1,6 @@
 //! Bytes of the binary, as it is and in a zip entry.
 
+use std::path::Path;
 use std::process::{Command, Stdio};
 
 use crate::Outcome;
@@ -15,16 +16,16 @@ print(len(deflate.compress(open(sys.argv[1], 'rb').read()) + deflate.flush()))";
 /// The size of the binary, and of its zip entry.
 pub(crate) fn measure(plan: &Plan, table: &mut Table) -> Outcome {
     let floor = plan.floor()?;
-    let bytes = |path| Ok::<_, crate::Failure>(std::fs::metadata(path)?.len());
-    row(
-        table,
-        "size of the binary",
-        [bytes(&plan.extension)?, bytes(&floor)?],
-        3.2,
-    );
-    let deflated = deflated(&plan.extension).and_then(|extension| Ok([extension, deflated(&floor)?]));
-    match deflated {
-        Ok(sizes) => row(table, "size in a zip", sizes, 1.6),
+    let of_all = |size: fn(&Path) -> Outcome<u64>| {
+        Ok::<_, crate::Failure>(Sizes {
+            extension: size(&plan.extension)?,
+            floor: size(&floor)?,
+            peer: plan.peer.as_deref().map(size).transpose()?,
+        })
+    };
+    row(table, "size of the binary", &of_all(bytes)?, 3.2);
+    match of_all(deflated) {
+        Ok(sizes) => row(table, "size in a zip", &sizes, 1.6),
         Err(error) => table.note(format!(
             "the size in a zip was left out: python3 is missing ({error})"
         )),
@@ -32,19 +33,32 @@ pub(crate) fn measure(plan: &Plan, table: &mut Table) -> Outcome {
     Ok(())
 }
 
-fn row(table: &mut Table, figure: &str, [extension, floor]: [u64; 2], target_mb: f64) {
+/// Bytes of each program.
+struct Sizes {
+    extension: u64,
+    floor: u64,
+    peer: Option<u64>,
+}
+
+fn row(table: &mut Table, figure: &str, sizes: &Sizes, target_mb: f64) {
     let mb = |bytes: u64| f64::from(u32::try_from(bytes).unwrap_or(u32::MAX)) / 1e6;
+    let text = |bytes: u64| format!("{:.3} MB", mb(bytes));
     table.push(Row {
         figure: figure.to_owned(),
-        extension: format!("{:.3} MB", mb(extension)),
-        floor: format!("{:.3} MB", mb(floor)),
-        ratio: Some(mb(extension) / mb(floor)),
+        extension: text(sizes.extension),
+        floor: text(sizes.floor),
+        ratio: Some(mb(sizes.extension) / mb(sizes.floor)),
+        peer: sizes.peer.map(text).unwrap_or_default(),
         target: format!("≤ {target_mb} MB"),
-        is_met: Some(mb(extension) <= target_mb),
+        is_met: Some(mb(sizes.extension) <= target_mb),
     });
 }
 
-fn deflated(file: &std::path::Path) -> Outcome<u64> {
+fn bytes(file: &Path) -> Outcome<u64> {
+    Ok(std::fs::metadata(file)?.len())
+}
+
+fn deflated(file: &Path) -> Outcome<u64> {
     let output = Command::new("python3")
         .args(["-c", DEFLATE])
         .arg(file)

@@ -23,12 +23,14 @@ const BOUND: Duration = Duration::from_secs(30);
 const TIMEOUT: Duration = Duration::from_secs(60);
 
 /// Where the extension sends to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Destination {
     /// The backend.
     Up,
     /// A port nobody listens on.
     Down,
+    /// Somewhere else.
+    At(String),
 }
 
 /// A running environment.
@@ -76,6 +78,17 @@ impl Stage {
         extension: impl Into<ExtensionProgram>,
         destination: Destination,
     ) -> Outcome<Self> {
+        // Every invocation is delivered before the next one, so that it can be looked at.
+        Self::start_with(plan, extension, destination, &[("FLUOROSCOPE_FLUSH", "end")]).await
+    }
+
+    /// The same, with these variables.
+    pub(crate) async fn start_with(
+        plan: &Plan,
+        extension: impl Into<ExtensionProgram>,
+        destination: Destination,
+        variables: &[(&str, &str)],
+    ) -> Outcome<Self> {
         let any_port = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
         let (xray, url) = match destination {
             Destination::Up => {
@@ -87,14 +100,23 @@ impl Stage {
                 None,
                 format!("http://{}", TcpListener::bind(any_port)?.local_addr()?),
             ),
+            Destination::At(url) => (None, url),
         };
-        let udp = udp_address();
+        let (udp, otlp) = (udp_address(), TcpListener::bind(any_port)?.local_addr()?);
         let mut config = Config::new("orders", FunctionCommand::new(plan.function()?))
             .with_extension(extension)
             .with_variable("FLUOROSCOPE_UDP_ADDRESS", udp.to_string())
-            .with_variable("AWS_ENDPOINT_URL_XRAY", url)
+            .with_variable("AWS_ENDPOINT_URL_XRAY", &url)
+            // The same for the peer, which takes OTLP and sends nothing else.
+            .with_variable("LAMBDA_OTEL_RECEIVER_HTTP_PORT", otlp.port().to_string())
+            .with_variable("LAMBDA_OTEL_EXPORTER_ENDPOINT", &url)
+            .with_variable("LAMBDA_OTEL_EXPORTER_COMPRESSION", "none")
+            .with_variable("OTEL_EXPORTER_OTLP_ENDPOINT", format!("http://{otlp}"))
             .with_timeout(TIMEOUT)
             .with_freeze(Freeze::Off);
+        for (name, value) in variables {
+            config = config.with_variable(*name, *value);
+        }
         config.memory_mb = 128;
         let environment = Environment::start(config).await?;
         Ok(Self {
@@ -146,9 +168,14 @@ impl Stage {
         Ok(self.environment.wait_until(ended, BOUND).await?)
     }
 
+    /// Ends the environment.
+    pub(crate) async fn stop(&self) {
+        self.environment.stop(Reason::Spindown).await;
+    }
+
     /// Ends the environment. Returns the extension's account of every document.
     pub(crate) async fn tally(self) -> Outcome<Value> {
-        self.environment.stop(Reason::Spindown).await;
+        self.stop().await;
         let lines = self.environment.logs();
         let tally = lines.iter().find_map(|line| {
             let line: Value = serde_json::from_str(&line.text).ok()?;

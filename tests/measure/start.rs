@@ -8,7 +8,7 @@ use std::time::Instant;
 use crate::Outcome;
 use crate::api::{Api, Call};
 use crate::plan::Plan;
-use crate::process::Memory;
+use crate::process::{self, Memory};
 use crate::samples::Samples;
 use crate::stage;
 use crate::table::{Row, Table};
@@ -20,12 +20,24 @@ pub(crate) struct Starts {
     pub(crate) next_ms: Samples,
     resident_mb: Samples,
     anonymous_mb: Samples,
+    /// Pages the process touched for the first time before its first next.
+    pub(crate) faults: Samples,
 }
 
-/// Ended and waited for when dropped.
-struct Started(Child);
+/// One figure of a program's starts.
+pub(crate) type Of = fn(&Starts) -> &Samples;
 
-impl Drop for Started {
+/// What was seen of the programs that are compared.
+pub(crate) struct Compared {
+    pub(crate) extension: Starts,
+    pub(crate) floor: Starts,
+    pub(crate) peer: Option<Starts>,
+}
+
+/// Ended and waited for when dropped, and only then what it runs in is given up.
+struct Started<K>(Child, K);
+
+impl<K> Drop for Started<K> {
     fn drop(&mut self) {
         // A process that ended by itself cannot be ended again.
         let _ = self.0.kill();
@@ -35,23 +47,25 @@ impl Drop for Started {
 
 impl Starts {
     /// One start more. `spawn` starts the program, which then runs until it was looked at.
-    pub(crate) fn observe(
+    fn observe<K>(
         &mut self,
         api: &Api,
         program: &Path,
-        spawn: impl FnOnce(&mut Command) -> Outcome<(Instant, Child)>,
+        spawn: impl FnOnce(&mut Command) -> Outcome<(Instant, Child, K)>,
     ) -> Outcome {
         api.forget();
-        let (began, child) = spawn(&mut command(api, program))?;
-        let started = Started(child);
+        let (began, child, kept) = spawn(&mut command(api, program))?;
+        let started = Started(child, kept);
         let registered = api.wait_for(Call::Register)?;
         let next = api.wait_for(Call::Next)?;
+        let faults = process::minor_faults(started.0.id())?;
         let memory = Memory::at_rest(started.0.id())?;
         let millis = |at: Instant| (at - began).as_secs_f64() * 1e3;
         self.registered_ms.push(millis(registered));
         self.next_ms.push(millis(next));
         self.resident_mb.push(memory.resident_kb / 1e3);
         self.anonymous_mb.push(memory.anonymous_kb / 1e3);
+        self.faults.push(faults);
         Ok(())
     }
 }
@@ -75,6 +89,7 @@ fn command(api: &Api, program: &Path) -> Command {
         .env("PATH", "/usr/local/bin:/usr/bin:/bin:/opt/bin")
         .env("TZ", ":UTC")
         .env("FLUOROSCOPE_UDP_ADDRESS", stage::udp_address().to_string())
+        .env("LAMBDA_OTEL_EXPORTER_ENDPOINT", "http://127.0.0.1:9")
         .stdin(Stdio::null())
         .stdout(Stdio::null())
         .process_group(0);
@@ -89,60 +104,71 @@ pub(crate) fn spawn(command: &mut Command) -> Outcome<(Instant, Child)> {
 
 /// Exec to registered and to the first next, and resident memory at that point.
 pub(crate) fn measure(plan: &Plan, table: &mut Table) -> Outcome {
-    let (extension, floor) = interleave(plan)?;
+    let Compared {
+        extension,
+        floor,
+        peer,
+    } = interleave(plan, |_, command| {
+        let (began, child) = spawn(command)?;
+        Ok((began, child, ()))
+    })?;
+    let peer = |of: Of, unit| {
+        peer.as_ref()
+            .map(|peer| of(peer).spread(2, unit))
+            .unwrap_or_default()
+    };
     let registered = extension.registered_ms.median() / floor.registered_ms.median();
     table.push(Row {
         figure: "exec → registered".to_owned(),
         extension: extension.registered_ms.spread(2, "ms"),
         floor: floor.registered_ms.spread(2, "ms"),
         ratio: Some(registered),
+        peer: peer(|peer| &peer.registered_ms, "ms"),
         target: "≤ 1.5 × the floor".to_owned(),
         is_met: Some(registered <= 1.5),
     });
-    table.push(Row {
-        figure: "exec → first next".to_owned(),
-        extension: extension.next_ms.spread(2, "ms"),
-        floor: floor.next_ms.spread(2, "ms"),
-        ratio: Some(extension.next_ms.median() / floor.next_ms.median()),
-        target: "≤ 2.5 ms".to_owned(),
-        is_met: Some(extension.next_ms.median() <= 2.5),
-    });
-    let rows = [
-        (
-            "resident memory, idle",
-            extension.resident_mb,
-            floor.resident_mb,
-            4.5,
-        ),
-        (
-            "of which anonymous",
-            extension.anonymous_mb,
-            floor.anonymous_mb,
-            0.45,
-        ),
+    let rows: [(_, Of, _, _); 3] = [
+        ("exec → first next", |starts| &starts.next_ms, "ms", 2.5),
+        ("resident memory, idle", |starts| &starts.resident_mb, "MB", 4.5),
+        ("of which anonymous", |starts| &starts.anonymous_mb, "MB", 0.45),
     ];
-    for (figure, extension, floor, target_mb) in rows {
+    for (figure, of, unit, target) in rows {
         table.push(Row {
             figure: figure.to_owned(),
-            extension: extension.spread(2, "MB"),
-            floor: floor.spread(2, "MB"),
-            ratio: Some(extension.median() / floor.median()),
-            target: format!("≤ {target_mb} MB"),
-            is_met: Some(extension.median() <= target_mb),
+            extension: of(&extension).spread(2, unit),
+            floor: of(&floor).spread(2, unit),
+            ratio: Some(of(&extension).median() / of(&floor).median()),
+            peer: peer(of, unit),
+            target: format!("≤ {target} {unit}"),
+            is_met: Some(of(&extension).median() <= target),
         });
     }
     Ok(())
 }
 
-fn interleave(plan: &Plan) -> Outcome<(Starts, Starts)> {
+/// Starts the programs in turn. `spawn` is told how many starts came before, and says what the process runs in.
+pub(crate) fn interleave<K>(
+    plan: &Plan,
+    spawn: impl Fn(usize, &mut Command) -> Outcome<(Instant, Child, K)>,
+) -> Outcome<Compared> {
     let (api, floor_program) = (Api::start()?, plan.floor()?);
-    let (mut extension, mut floor) = (Starts::default(), Starts::default());
+    let mut programs = vec![plan.extension.as_path(), &floor_program];
+    programs.extend(plan.peer.as_deref());
+    let mut seen: Vec<Starts> = programs.iter().map(|_| Starts::default()).collect();
+    let mut number = 0;
     // The first start of each fills the page cache.
-    Starts::default().observe(&api, &plan.extension, spawn)?;
-    Starts::default().observe(&api, &floor_program, spawn)?;
-    for _ in 0..plan.runs {
-        extension.observe(&api, &plan.extension, spawn)?;
-        floor.observe(&api, &floor_program, spawn)?;
+    for run in 0..=plan.runs {
+        for (program, starts) in programs.iter().zip(&mut seen) {
+            let mut first = Starts::default();
+            let starts = if run == 0 { &mut first } else { starts };
+            starts.observe(&api, program, |command| spawn(number, command))?;
+            number += 1;
+        }
     }
-    Ok((extension, floor))
+    let mut seen = seen.into_iter();
+    Ok(Compared {
+        extension: seen.next().unwrap_or_default(),
+        floor: seen.next().unwrap_or_default(),
+        peer: seen.next(),
+    })
 }

@@ -6,7 +6,8 @@ use crate::Outcome;
 
 const BEGIN: &str = "<!-- measured: begin -->";
 const END: &str = "<!-- measured: end -->";
-const HEAD: [&str; 6] = ["figure", "extension", "floor", "ratio", "target", "met"];
+const COLUMNS: usize = 7;
+const HEAD: [&str; COLUMNS] = ["figure", "extension", "floor", "ratio", "peer", "target", "met"];
 
 /// One figure.
 #[derive(Debug, Default)]
@@ -16,6 +17,8 @@ pub(crate) struct Row {
     /// Empty where a floor has no meaning.
     pub(crate) floor: String,
     pub(crate) ratio: Option<f64>,
+    /// Empty where the peer was not measured, or does no such thing.
+    pub(crate) peer: String,
     /// Empty for a figure that explains another one.
     pub(crate) target: String,
     pub(crate) is_met: Option<bool>,
@@ -29,7 +32,7 @@ pub(crate) struct Table {
 }
 
 impl Row {
-    fn cells(&self) -> [String; 6] {
+    fn cells(&self) -> [String; COLUMNS] {
         let met = match self.is_met {
             Some(true) => "yes",
             Some(false) => "NO",
@@ -41,6 +44,7 @@ impl Row {
             self.extension.clone(),
             self.floor.clone(),
             ratio,
+            self.peer.clone(),
             self.target.clone(),
             met.to_owned(),
         ]
@@ -62,7 +66,7 @@ impl Table {
     pub(crate) fn text(&self) -> String {
         let mut lines = vec![HEAD.map(str::to_owned)];
         lines.extend(self.rows.iter().map(Row::cells));
-        let mut widths = [0; 6];
+        let mut widths = [0; COLUMNS];
         for line in &lines {
             for (width, cell) in widths.iter_mut().zip(line) {
                 *width = (*width).max(cell.chars().count());
@@ -82,9 +86,9 @@ impl Table {
     }
 
     fn markdown(&self) -> String {
-        let line = |cells: [String; 6]| format!("| {} |\n", cells.join(" | "));
+        let line = |cells: [String; COLUMNS]| format!("| {} |\n", cells.join(" | "));
         let mut text = line(HEAD.map(str::to_owned));
-        text.push_str(&line(["---"; 6].map(str::to_owned)));
+        text.push_str(&line(["---"; COLUMNS].map(str::to_owned)));
         text.extend(self.rows.iter().map(|row| line(row.cells())));
         for note in &self.notes {
             text.push_str(&format!("\nNote: {note}.\n"));
@@ -133,6 +137,6 @@ mod tests {
             is_met: Some(false),
             ..Row::default()
         });
-        assert!(table.markdown().contains("| size |  |  |  |  | NO |"));
+        assert!(table.markdown().contains("| size |  |  |  |  |  | NO |"));
     }
 }

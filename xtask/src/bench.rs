@@ -1,8 +1,9 @@
 //! `cargo xtask bench`: builds what is measured as it is released, and what measures it quickly; then measures.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use crate::failure::Outcome;
+use crate::failure::{Failure, Outcome};
+use crate::tools::peer;
 use crate::{process, project};
 
 /// The document whose table `--write` replaces.
@@ -12,9 +13,11 @@ const DOCUMENT: &str = "docs/performance.md";
 #[derive(clap::Args)]
 #[command(after_help = "\
 Examples:
-  cargo xtask bench            every figure, at least 30 runs each; under 5 minutes
-  cargo xtask bench --quick    10 runs each; under 90 seconds
-  cargo xtask bench --write    the same as the first, and the table of docs/performance.md is replaced")]
+  cargo xtask bench                     every figure, at least 30 runs each; under 10 minutes
+  cargo xtask bench --quick --no-peer   10 runs each, our extension alone; under 2 minutes
+  cargo xtask bench --only bursts       one group of figures
+  cargo xtask bench --write             the same as the first, and the table of docs/performance.md is replaced
+  cargo xtask bench --daemon ./xray     AWS's X-Ray daemon under the same burst, where you have built it")]
 pub(crate) struct Arguments {
     /// Fewer runs.
     #[arg(long)]
@@ -22,6 +25,15 @@ pub(crate) struct Arguments {
     /// Replaces the table of docs/performance.md.
     #[arg(long)]
     write: bool,
+    /// Leaves the peer out, which takes minutes to build the first time.
+    #[arg(long)]
+    no_peer: bool,
+    /// Only this group: start, `start under a CPU share`, size, invocations, `after the response`, bursts, datagrams.
+    #[arg(long, value_name = "GROUP")]
+    only: Option<String>,
+    /// AWS's X-Ray daemon, to measure beside it.
+    #[arg(long, value_name = "PATH")]
+    daemon: Option<PathBuf>,
 }
 
 /// Builds and measures.
@@ -37,6 +49,23 @@ pub(crate) fn run(arguments: &Arguments) -> Outcome {
     measure
         .arg("--extension")
         .arg(built("release/fluoroscope-extension"));
+    if !arguments.no_peer {
+        // A peer that cannot be had costs its column alone.
+        match peer::install() {
+            Ok(()) => {
+                measure.arg("--peer").arg(peer::program());
+            }
+            Err(failure) => eprintln!("without the peer: {failure}"),
+        }
+    }
+    if let Some(only) = &arguments.only {
+        measure.arg("--only").arg(only);
+    }
+    if let Some(daemon) = &arguments.daemon {
+        let daemon = std::path::absolute(daemon)
+            .map_err(|error| Failure::new(format!("no path to a daemon: {}: {error}", daemon.display())))?;
+        measure.arg("--daemon").arg(daemon);
+    }
     if arguments.quick {
         measure.arg("--quick");
     }

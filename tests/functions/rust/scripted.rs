@@ -1,6 +1,9 @@
 //! A function that does what its event says (see `tests/harness/script.rs`): a real runtime client that speaks
 //! the X-Ray daemon's protocol by hand, so that it can also speak it badly.
 
+#[path = "otlp.rs"]
+mod otlp;
+
 use std::net::UdpSocket;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -64,6 +67,8 @@ impl Recorder {
             self.send(&bytes);
         } else if let Some(documents) = step["burst"].as_u64() {
             self.burst(documents);
+        } else if let Some(spans) = step["otlp"].as_u64() {
+            otlp::post(&self.header, spans)?;
         } else if let Some(millis) = step["work_ms"].as_u64() {
             tokio::time::sleep(Duration::from_millis(millis)).await;
         } else if let Some(message) = text("raise") {
