@@ -31,8 +31,10 @@ pub struct Config {
     pub account_id: String,
     /// Default `eu-west-1`.
     pub region: String,
-    /// Memory size as configured; it is not enforced. Default 256.
+    /// Memory size as configured. Default 256.
     pub memory_mb: u32,
+    /// Whether runtime and extensions are held to it, by a control group; that takes root. Default: no.
+    pub enforce_memory: bool,
     /// The function's timeout. Default 3 s.
     pub timeout: Duration,
     /// The function's own variables.
@@ -85,6 +87,7 @@ impl Config {
             account_id: "111122223333".to_owned(),
             region: "eu-west-1".to_owned(),
             memory_mb: 256,
+            enforce_memory: false,
             timeout: Duration::from_secs(3),
             variables: BTreeMap::new(),
             credentials: Credentials::dummy(),

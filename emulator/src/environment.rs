@@ -19,6 +19,7 @@ use crate::invoke_api;
 use crate::journal::{Entry, Journal, now};
 use crate::limits::{QUEUED_EVENTS_MAX, QUEUED_INVOCATIONS_MAX};
 use crate::logs::{LogLine, Logs};
+use crate::memory_limit::{MemoryLimit, MemoryLimitError};
 use crate::scratch::Scratch;
 use crate::telemetry::Hub;
 use crate::variables::{Host, Sandbox};
@@ -41,6 +42,9 @@ pub enum StartError {
         "could not create a temporary folder for the sandbox; is TMPDIR a folder that can be written to?"
     )]
     Scratch(#[source] std::io::Error),
+    /// Memory was to be enforced.
+    #[error(transparent)]
+    Memory(#[from] MemoryLimitError),
 }
 
 /// Something waited for did not happen in time.
@@ -114,6 +118,10 @@ impl Environment {
     pub async fn start(config: Config) -> Result<Self, StartError> {
         let config = Arc::new(config);
         let scratch = Scratch::create().map_err(StartError::Scratch)?;
+        let memory_limit = config
+            .enforce_memory
+            .then(|| MemoryLimit::make(config.memory_mb))
+            .transpose()?;
         let api_listener = listen(0, "Runtime API").await?;
         let invoke_listener = listen(config.invoke_port, "Invoke API").await?;
         let api_address = address(&api_listener, "Runtime API")?;
@@ -157,6 +165,7 @@ impl Environment {
             logs: Arc::clone(&logs),
             hub,
             sandbox,
+            memory_limit,
             generation,
             event_sender: event_sender.clone(),
             events,

@@ -10,6 +10,7 @@ mod invocation;
 mod journal;
 mod limits;
 mod logs;
+mod memory_limit;
 
 mod driver;
 mod event;
@@ -36,5 +37,6 @@ pub use faults::{Faults, Mishap, RecordOrder, SubscriptionAnswer};
 pub use invocation::{Invoked, Request};
 pub use journal::{Entry, What};
 pub use logs::{LogLine, LogSink, Source};
+pub use memory_limit::MemoryLimitError;
 pub use process::{Exit, Exited};
 pub use trace_identity::IdStyle;

@@ -20,6 +20,7 @@ use tokio::task::JoinHandle;
 
 use crate::limits::LOG_LINE_MAX_BYTES;
 use crate::logs::Source;
+use crate::memory_limit::MemoryLimit;
 
 /// How a process ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -85,8 +86,19 @@ pub(crate) struct Process {
 
 impl Process {
     /// Starts a program with nothing but the given variables, its output in pipes.
-    pub(crate) fn start(program: &Program<'_>) -> std::io::Result<(Self, Child)> {
-        let mut command = Command::new(program.program);
+    pub(crate) fn start(
+        program: &Program<'_>,
+        limit: Option<&MemoryLimit>,
+    ) -> std::io::Result<(Self, Child)> {
+        let mut command = match limit {
+            Some(limit) => {
+                let (shell, words) = limit.entrance();
+                let mut command = Command::new(shell);
+                command.args(words).arg(program.program);
+                command
+            }
+            None => Command::new(program.program),
+        };
         command
             .args(&program.arguments)
             .env_clear()

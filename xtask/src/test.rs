@@ -11,7 +11,7 @@ use clap::ValueEnum;
 
 use crate::counts::Counts;
 use crate::failure::{Failure, Outcome};
-use crate::tools::{go, java, node, python, rie};
+use crate::tools::{go, java, memory_limit, node, python, rie};
 use crate::{process, project};
 
 const EXAMPLES: &str = "\
@@ -204,6 +204,12 @@ fn left_out(sdks: &BTreeSet<Sdk>) -> Vec<LeftOut> {
     if let Some(obstacle) = rie::obstacle() {
         left_out.push(LeftOut {
             module: "environments::rie::",
+            why: obstacle.to_owned(),
+        });
+    }
+    if let Some(obstacle) = memory_limit::obstacle() {
+        left_out.push(LeftOut {
+            module: "memory_limit::",
             why: obstacle.to_owned(),
         });
     }

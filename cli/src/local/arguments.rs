@@ -28,9 +28,12 @@ pub(crate) struct Arguments {
     /// The function's name.
     #[arg(long, default_value = "function")]
     name: String,
-    /// The function's memory size in MB; it is told to the processes, not enforced.
+    /// The function's memory size in MB; it is told to the processes.
     #[arg(long, value_name = "MB", default_value_t = 256, value_parser = clap::value_parser!(u32).range(128..=10_240))]
     memory: u32,
+    /// Ends the function when it and its extensions take more than that, as Lambda does; needs root and control groups.
+    #[arg(long)]
+    enforce_memory: bool,
     /// The function's timeout in seconds.
     #[arg(long, value_name = "SECONDS", default_value_t = 30, value_parser = clap::value_parser!(u32).range(1..=900))]
     timeout: u32,
@@ -128,6 +131,7 @@ impl Arguments {
         let function = command.fold(FunctionCommand::new(program), |function, text| function.arg(text));
         let mut config = Config::new(&self.name, function).with_log_sink(sink);
         config.memory_mb = self.memory;
+        config.enforce_memory = self.enforce_memory;
         config.timeout = Duration::from_secs(u64::from(self.timeout));
         config.handler.clone_from(&self.handler);
         config.invoke_port = self.port;

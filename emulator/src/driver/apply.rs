@@ -15,7 +15,7 @@ use crate::event::{
 use crate::faults::SubscriptionAnswer;
 use crate::journal::What;
 use crate::lifecycle::Stage;
-use crate::process::{Exit, out_of_memory_kills};
+use crate::process::Exit;
 use crate::telemetry::Subscription;
 
 const SIGKILL: i32 = 9;
@@ -311,7 +311,7 @@ impl Driver {
             && match self.config.killed_as {
                 KilledAs::OutOfMemory => true,
                 KilledAs::ExitError => false,
-                KilledAs::Detect => out_of_memory_kills() > self.out_of_memory_kills,
+                KilledAs::Detect => self.count_memory_kills() > self.out_of_memory_kills,
             };
         let error_type = if is_out_of_memory {
             "Runtime.OutOfMemory"

@@ -20,7 +20,8 @@ use crate::journal::{Journal, What, now};
 use crate::lifecycle::Parties;
 use crate::limits::STOP_PATIENCE;
 use crate::logs::{LogLine, Logs, Source};
-use crate::process::Process;
+use crate::memory_limit::MemoryLimit;
+use crate::process::{Process, out_of_memory_kills};
 use crate::records::Record;
 use crate::telemetry::Hub;
 use crate::variables::{Host, Sandbox};
@@ -37,6 +38,7 @@ pub(crate) struct Parts {
     pub(crate) hub: Arc<Hub>,
     pub(crate) host: Host,
     pub(crate) sandbox: Sandbox,
+    pub(crate) memory_limit: Option<MemoryLimit>,
     pub(crate) generation: Arc<AtomicU64>,
     pub(crate) event_sender: mpsc::Sender<Stamped>,
     pub(crate) events: mpsc::Receiver<Stamped>,
@@ -118,6 +120,8 @@ pub(crate) struct Driver {
     /// How far back records of a snapshot's init lie.
     pub(super) clock_offset: Duration,
     pub(super) out_of_memory_kills: u64,
+    /// Below the processes: they are killed before their group goes.
+    pub(super) memory_limit: Option<MemoryLimit>,
 }
 
 impl Driver {
@@ -150,6 +154,7 @@ impl Driver {
             standstill: None,
             clock_offset: Duration::ZERO,
             out_of_memory_kills: 0,
+            memory_limit: parts.memory_limit,
         }
     }
 
@@ -278,6 +283,12 @@ impl Driver {
             source: Source::Platform,
             text,
         });
+    }
+
+    /// How often the kernel has killed for want of memory: in the sandbox if it has a limit, else anywhere.
+    pub(super) fn count_memory_kills(&self) -> u64 {
+        let limit = self.memory_limit.as_ref();
+        limit.map_or_else(out_of_memory_kills, MemoryLimit::kills)
     }
 
     pub(super) fn is_alive(&self, name: &str) -> bool {

@@ -11,6 +11,7 @@ use super::running::{Answer, Running};
 use super::stop::Reason;
 use crate::journal::{What, now};
 use crate::limits::LOG_SETTLE;
+use crate::process::Process;
 use crate::records::{self, Ending, Outcome, Span, millis};
 
 impl Driver {
@@ -172,23 +173,29 @@ impl Driver {
         if self.config.init_type.is_managed() {
             return json!({"durationMs": millis(took)});
         }
-        const MEGABYTE: u64 = 1024 * 1024;
-        let used_bytes: u64 = self
-            .processes
-            .iter()
-            .map(crate::process::Process::peak_memory_bytes)
-            .sum();
         let billed = took + running.init.unwrap_or_default();
         let mut metrics = json!({
             "durationMs": millis(took),
             "billedDurationMs": u64::try_from(billed.as_micros().div_ceil(1_000)).unwrap_or(u64::MAX),
             "memorySizeMB": self.config.memory_mb,
-            "maxMemoryUsedMB": used_bytes.div_ceil(MEGABYTE),
+            "maxMemoryUsedMB": self.max_memory_used_mb(),
         });
         if let (Some(init), Some(metrics)) = (running.init, metrics.as_object_mut()) {
             metrics.insert("initDurationMs".to_owned(), json!(millis(init)));
         }
         metrics
+    }
+
+    /// The sum of the processes' peaks. A process that the kernel has killed tells nothing: it had everything.
+    fn max_memory_used_mb(&self) -> u64 {
+        const MEGABYTE: u64 = 1024 * 1024;
+        let size = u64::from(self.config.memory_mb);
+        let used: u64 = self.processes.iter().map(Process::peak_memory_bytes).sum();
+        match &self.memory_limit {
+            Some(limit) if limit.kills() > self.out_of_memory_kills => size,
+            Some(_) => used.div_ceil(MEGABYTE).min(size),
+            None => used.div_ceil(MEGABYTE),
+        }
     }
 
     fn extension_overhead(&self, running: &Running) -> Option<Span> {

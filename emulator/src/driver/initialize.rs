@@ -13,7 +13,7 @@ use crate::journal::{What, now};
 use crate::lifecycle::{Parties, Stage};
 use crate::limits::LONG_INIT_LIMIT;
 use crate::logs::{LogLine, Source};
-use crate::process::{Process, Program, out_of_memory_kills, read_lines};
+use crate::process::{Process, Program, read_lines};
 use crate::records::{self, Outcome, Record};
 use crate::variables;
 
@@ -85,7 +85,7 @@ impl Driver {
             .map(|extension| extension.name.as_str().into())
             .collect();
         self.parties = Parties::new(names, self.config.init_type.is_managed());
-        self.out_of_memory_kills = out_of_memory_kills();
+        self.out_of_memory_kills = self.count_memory_kills();
         self.emit(
             "platform.initStart",
             records::init_start(&self.config, &self.sandbox.log_stream, phase.name()),
@@ -224,7 +224,7 @@ impl Driver {
     }
 
     fn start(&mut self, program: &Program<'_>, source: &Source) -> std::io::Result<()> {
-        let (process, mut child) = Process::start(program)?;
+        let (process, mut child) = Process::start(program, self.memory_limit.as_ref())?;
         self.note(What::ProcessStarted {
             name: Arc::clone(&process.name),
             pid: process.pid,

@@ -7,6 +7,8 @@ mod invoke_api;
 #[cfg(test)]
 mod lifecycle;
 #[cfg(test)]
+mod memory_limit;
+#[cfg(test)]
 mod shutdown;
 #[cfg(test)]
 mod standstill;

@@ -45,6 +45,8 @@ def serve():
         time.sleep(seconds)
         if do == "hang":
             time.sleep(60)
+        if do == "fill":
+            filled = b"x" * (event["mb"] * 1024 * 1024)
         if do == "exit":
             os._exit(event.get("code", 1))
         if do == "kill":
