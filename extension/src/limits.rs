@@ -82,8 +82,13 @@ pub const OPEN_INVOCATIONS: usize = 2048;
 pub const CLOSED_INVOCATIONS: usize = 256;
 /// Ids remembered of one invocation's documents; beyond it nothing is adopted for `Invocation`.
 pub const OBSERVED_IDS: usize = 16_384;
-/// Open (`in_progress`) subsegments remembered of one invocation; further ones are not named in a cause.
-pub const OPEN_SUBSEGMENTS: usize = 32;
+/// Open (`in_progress`) documents kept until their invocation ends; beyond it the oldest leaves as it came, and
+/// is no evidence.
+pub const OPEN_DOCUMENTS: usize = 256;
+/// The share of the spool's budget that open documents may take, as its divisor; likewise.
+pub const OPEN_SHARE: u64 = 8;
+/// Longest time an open document is kept: the longest invocation. Then it leaves as it came.
+pub const OPEN_MAX: Duration = Duration::from_secs(900);
 
 /// What is left of the invocation's time for Lambda itself: nothing of ours runs later.
 pub const DEADLINE_MARGIN: Duration = Duration::from_millis(100);

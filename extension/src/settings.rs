@@ -15,7 +15,7 @@ use crate::limits::{PROCESS_BASE, PROCESS_BUDGET_MIN, PROCESS_BUDGET_PERCENT, SP
 use crate::logging::Level;
 use crate::outbound::credentials::{CredentialSettings, Secret};
 use crate::outbound::endpoint::EndpointSettings;
-use crate::pipeline::identity::PlatformSegments;
+use crate::pipeline::identity::{PlatformSegments, Rescue};
 
 /// Where variables come from: the process, or a map in tests.
 pub trait Vars {
@@ -56,6 +56,9 @@ pub struct Settings {
     pub udp_address: SocketAddr,
     /// Whether the platform's segments are made here. `FLUOROSCOPE_PLATFORM_SEGMENTS`, default `auto`.
     pub platform_segments: PlatformSegments,
+    /// Which invocations that head sampling left out are told all the same. `FLUOROSCOPE_RESCUE`, default
+    /// `faults`.
+    pub rescue: Rescue,
     /// Bytes of documents held until memory is read for the first time: the process's budget less its base.
     pub spool_budget: ByteCount,
     /// The most that this process may have resident.
@@ -139,12 +142,13 @@ impl fmt::Display for Problem {
 
 const UDP_ADDRESS: &str = "FLUOROSCOPE_UDP_ADDRESS";
 const PLATFORM_SEGMENTS: &str = "FLUOROSCOPE_PLATFORM_SEGMENTS";
+const RESCUE: &str = "FLUOROSCOPE_RESCUE";
 const MEMORY_BUDGET: &str = "FLUOROSCOPE_MEMORY_BUDGET";
 const LOG_LEVEL: &str = "FLUOROSCOPE_LOG_LEVEL";
 const PREFIX: &str = "FLUOROSCOPE_";
-const KNOWN: [&str; 4] = [UDP_ADDRESS, PLATFORM_SEGMENTS, MEMORY_BUDGET, LOG_LEVEL];
+const KNOWN: [&str; 5] = [UDP_ADDRESS, PLATFORM_SEGMENTS, RESCUE, MEMORY_BUDGET, LOG_LEVEL];
 /// Edits between two names that still count as a slip of the pen.
-const NEAR_EDITS: usize = 6;
+const NEAR_EDITS: usize = 3;
 /// Longest value that a problem quotes, in characters.
 const QUOTED_CHARS: usize = 80;
 
@@ -173,6 +177,9 @@ impl Settings {
             platform_segments: read
                 .parsed(PLATFORM_SEGMENTS, "auto, always or never")
                 .unwrap_or(PlatformSegments::Auto),
+            rescue: read
+                .parsed(RESCUE, "faults, cold-starts, all or none")
+                .unwrap_or(Rescue::Faults),
             spool_budget: budget.minus(PROCESS_BASE).max(SPOOL_BUDGET_MIN),
             process_budget: budget,
             log_level: read
@@ -318,6 +325,7 @@ mod tests {
         assert_eq!(problems, [""; 0]);
         assert_eq!(settings.udp_address.to_string(), "127.0.0.1:2000");
         assert_eq!(settings.platform_segments, PlatformSegments::Auto);
+        assert_eq!(settings.rescue, Rescue::Faults);
         assert_eq!(settings.log_level, Level::Warn);
         assert_eq!(settings.spool_budget, ByteCount::mib(8));
         assert_eq!(settings.sandbox.log_group, "/aws/lambda/function");

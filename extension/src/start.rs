@@ -150,6 +150,7 @@ fn config(settings: &Settings, is_managed: bool, is_aws: bool) -> Config {
         emission: Emission {
             setting: settings.platform_segments,
             is_aws,
+            rescue: settings.rescue,
         },
         is_managed,
         function: Function {

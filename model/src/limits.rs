@@ -19,6 +19,8 @@ pub const STRING_MAX_CHARS: usize = 250;
 pub const TRACE_HEADER_MAX_BYTES: usize = 4096;
 /// Longest request id that is read, in bytes. Real ones are UUIDs of 36.
 pub const REQUEST_ID_MAX_BYTES: usize = 128;
+/// Longest text of a `platform.fault` that is kept, in characters; what follows is cut off.
+pub const FAULT_TEXT_MAX_CHARS: usize = 512;
 /// Telemetry records per PutTelemetryRecords call (the daemon's habit).
 pub const TELEMETRY_RECORDS_PER_CALL_MAX: usize = 10;
 

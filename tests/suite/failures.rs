@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use emulator::{KilledAs, What};
-use serde_json::json;
+use serde_json::{Value, json};
 use tests::lab::Lab;
 use tests::script::Script;
 
@@ -20,14 +20,17 @@ fn cause(finished: &tests::lab::Finished) -> (String, String) {
     )
 }
 
+/// The open form of a subsegment, as an SDK sends it that streams what it begins.
+fn open(id: &str, parent: &str, name: &str) -> Value {
+    json!({ "id": id, "parent_id": parent, "name": name, "in_progress": true, "end_time": null })
+}
+
 #[tokio::test]
 async fn a_timeout_is_told_with_the_call_that_hung() {
     let lab = Lab::with(|config| config.timeout = Duration::from_secs(1)).await;
     let script = Script::new()
         .subsegment(CALL, "quick call")
-        .document(
-            json!({ "id": "00000000000000a2", "name": "charge card", "in_progress": true, "end_time": null }),
-        )
+        .document(open("00000000000000a2", "$PARENT", "charge card"))
         .work_ms(60_000);
     let invoked = lab.invoke(&script).await;
     assert!(
@@ -45,6 +48,16 @@ async fn a_timeout_is_told_with_the_call_that_hung() {
         504
     );
     assert!(finished.tree.has("quick call"));
+    let hung = finished.tree.named("charge card");
+    assert_eq!(
+        (&hung["fault"], &hung["in_progress"]),
+        (&json!(true), &json!(null))
+    );
+    assert_eq!(
+        hung["end_time"],
+        finished.tree.named("AWS::Lambda::Function")["end_time"]
+    );
+    assert_eq!(finished.count("/evidence"), 1);
     finished.assert_all_sent();
 }
 
@@ -55,6 +68,9 @@ async fn a_crash_is_told_and_the_next_processes_trace_again() {
         .invoke(
             &Script::new()
                 .subsegment(CALL, "last call")
+                .document(open("00000000000000a2", "$PARENT", "outer call"))
+                .document(open("00000000000000a3", "00000000000000a2", "inner call"))
+                .document(json!({ "id": "00000000000000a2", "name": "outer call" }))
                 .write("/tmp/fluoroscope-crash-test", "kept")
                 .exit(),
         )
@@ -72,7 +88,14 @@ async fn a_crash_is_told_and_the_next_processes_trace_again() {
     assert_eq!(finished.earlier_tallies.len(), 1);
     assert_eq!(finished.earlier_tallies[0]["shutdown"], "failure");
     let paths = finished.tree.paths();
-    for call in ["last call", "next call"] {
+    let evidence = finished.tree.named("inner call");
+    assert_eq!(evidence["fault"], true);
+    assert_eq!(
+        evidence["cause"]["exceptions"][0]["type"], "Runtime.ExitError",
+        "{evidence}"
+    );
+    assert_eq!(finished.tree.named("outer call")["fault"], json!(null));
+    for call in ["last call", "next call", "outer call"] {
         let path = format!("AWS::Lambda > AWS::Lambda::Function > {call}");
         assert!(paths.contains(&path), "{paths:?}");
     }
@@ -87,6 +110,11 @@ async fn a_crash_is_told_and_the_next_processes_trace_again() {
         .find(|function| function["fault"] == true)
         .map(|function| &function["cause"]["exceptions"][0]["type"]);
     assert_eq!(crashed, Some(&json!("Runtime.ExitError")));
+    let crashed = &finished.earlier_tallies[0];
+    assert_eq!(
+        [&crashed["evidence"], &crashed["superseded"]],
+        [&json!(1), &json!(1)]
+    );
     finished.assert_all_sent();
 }
 
@@ -100,6 +128,7 @@ async fn an_out_of_memory_kill_is_told_as_such() {
     let finished = lab.finish_after_reset().await;
     let (kind, message) = cause(&finished);
     assert_eq!(kind, "Runtime.OutOfMemory");
+    assert_eq!(finished.count("/out_of_memory"), 1);
     assert!(
         message.starts_with("the function ran out of memory (256 MB) after "),
         "{message}"

@@ -10,5 +10,6 @@ mod failures;
 mod fixtures;
 mod inert;
 mod shutdown;
+mod signs;
 mod telemetry;
 mod traces;

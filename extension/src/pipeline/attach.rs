@@ -8,7 +8,7 @@ use model::wire::document_scan::Head;
 
 use super::document::Document;
 use super::identity::{Identity, SegmentIds};
-use crate::limits::{OBSERVED_IDS, OPEN_SUBSEGMENTS};
+use crate::limits::OBSERVED_IDS;
 
 /// Rewrites the parent of a document that hangs under P or W, where that is not S, to the function's segment.
 ///
@@ -36,7 +36,6 @@ pub struct Observed {
     ids: HashSet<SegmentId>,
     parents: HashSet<SegmentId>,
     faulty_parents: HashSet<SegmentId>,
-    open: Vec<(SegmentId, Box<str>)>,
     last_end: Option<Timestamp>,
     is_overfull: bool,
 }
@@ -58,12 +57,6 @@ impl Observed {
             }
         }
         self.last_end = self.last_end.max(head.end_time);
-        self.open.retain(|(id, _)| *id != head.id);
-        if let Some(name) = &head.open_name
-            && self.open.len() < OPEN_SUBSEGMENTS
-        {
-            self.open.push((head.id, name.clone()));
-        }
     }
 
     /// Whether a document of the invocation has this id.
@@ -90,11 +83,6 @@ impl Observed {
         self.faulty_parents
             .iter()
             .any(|parent| !self.ids.contains(parent))
-    }
-
-    /// The name of the subsegment that was opened last and never closed.
-    pub fn last_open(&self) -> Option<&str> {
-        self.open.last().map(|(_, name)| name.as_ref())
     }
 
     /// The latest end of a document.
@@ -222,26 +210,5 @@ mod tests {
             [],
         );
         assert!(observed.has_top_level_fault());
-    }
-
-    #[test]
-    fn an_open_subsegment_is_remembered_until_it_closes() {
-        let mut observed = Observed::default();
-        let open =
-            |own| json(own, S, r#","in_progress":true"#).replace(r#""x""#, &format!(r#""call {own}""#));
-        observed.note(
-            &document_scan::scan(open("aaaaaaaaaaaaaaaa").as_bytes()).unwrap(),
-            [],
-        );
-        observed.note(
-            &document_scan::scan(open("bbbbbbbbbbbbbbbb").as_bytes()).unwrap(),
-            [],
-        );
-        assert_eq!(observed.last_open(), Some("call bbbbbbbbbbbbbbbb"));
-        observed.note(
-            &document_scan::scan(json("bbbbbbbbbbbbbbbb", S, "").as_bytes()).unwrap(),
-            [],
-        );
-        assert_eq!(observed.last_open(), Some("call aaaaaaaaaaaaaaaa"));
     }
 }

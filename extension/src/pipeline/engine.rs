@@ -9,6 +9,7 @@
 
 mod intake;
 mod memory;
+mod opened;
 mod sending;
 mod stopping;
 mod telling;
@@ -23,6 +24,7 @@ use model::wire::telemetry::{Delivery, Event as RecordEvent, Record};
 use serde_json::Value;
 
 use super::event::{Effect, Event};
+use super::evidence::Evidence;
 use super::identity::Emission;
 use super::invocation::Invoked;
 use super::invocations::{Change, Invocations};
@@ -34,6 +36,7 @@ use super::spool::{Sequence, Spool};
 use super::tally::{Held, Tally};
 use crate::limits::{DEADLINE_MARGIN, FLUSH_MAX, KIND_CHARS, TELEMETRY_PROOF};
 use crate::logging::{Level, Line};
+use opened::open_share;
 use sending::Sending;
 
 /// What the engine is told once.
@@ -99,6 +102,9 @@ pub struct Engine {
     telemetry: Telemetry,
     invocations: Invocations,
     spool: Spool,
+    evidence: Evidence,
+    /// What documents may take up, open or not.
+    share: ByteCount,
     memory: Memory,
     repeats: Repeats,
     sending: Sending,
@@ -119,6 +125,8 @@ impl Engine {
             telemetry: Telemetry::Promised,
             invocations: Invocations::default(),
             spool: Spool::new(config.spool_budget),
+            evidence: Evidence::new(open_share(config.spool_budget)),
+            share: config.spool_budget,
             memory: Memory::new(
                 config.process_budget,
                 config.function.memory_mb.map(ByteCount::mib),
@@ -173,7 +181,7 @@ impl Engine {
 
     fn held(&self) -> Held {
         Held {
-            in_memory: self.spool.held_documents(),
+            in_memory: self.spool.held_documents() + self.evidence.documents(),
             in_file: 0,
         }
     }
@@ -199,6 +207,7 @@ impl Engine {
                 Event::OutboundLost => self.lose_outbound(),
                 Event::Tick => {}
             }
+            self.leave_room();
             self.move_on(now);
         }
         std::mem::take(&mut self.effects)
@@ -215,6 +224,7 @@ impl Engine {
         let until =
             (invoked.deadline > Timestamp::default()).then(|| invoked.deadline.before(DEADLINE_MARGIN));
         self.invocations.invoked(now, invoked);
+        self.extend_open(&request);
         if !self.expects_records() {
             // Before anything else is closed: a document may have been faster than its INVOKE.
             self.release(&request);
@@ -298,7 +308,10 @@ impl Engine {
 
     fn act_on(&mut self, now: Timestamp, change: Change) {
         match change {
-            Change::Started(request) => self.release(&request),
+            Change::Started(request) => {
+                self.extend_open(&request);
+                self.release(&request);
+            }
             Change::Done(request) => match &self.phase {
                 Phase::Running {
                     request: running,
@@ -330,7 +343,7 @@ impl Engine {
                     self.close(now, &request);
                 }
             }
-            Change::LateReport(request, report) => self.tell_late_report(now, &request, &report),
+            Change::LateReport(at, report) => self.tell_late_report(at, &report),
             Change::Restored => {
                 // Every sandbox restored from one snapshot has the same seed.
                 self.sending.reseed(now);
@@ -382,6 +395,7 @@ impl Engine {
     fn move_on(&mut self, now: Timestamp) {
         self.release_overdue(now);
         self.give_back_if_due(now);
+        self.release_open(now);
         match &self.phase {
             Phase::Running { since, until, .. } => {
                 let is_late = until.is_some_and(|until| now >= until);
@@ -445,6 +459,7 @@ impl Engine {
         };
         earliest([
             of_phase,
+            self.evidence.first_until(),
             self.wake_to_release(),
             self.wake_to_send(),
             self.memory.give_back_at(),

@@ -113,6 +113,42 @@ impl FromStr for PlatformSegments {
     }
 }
 
+/// Which invocations that head sampling left out are told all the same.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Rescue {
+    /// Those that failed: handler faults as far as they are known, timeouts, crashes, out of memory.
+    Faults,
+    /// Those, and the first of each sandbox.
+    ColdStarts,
+    /// Every one.
+    All,
+    /// None.
+    None,
+}
+
+impl FromStr for Rescue {
+    type Err = ();
+
+    fn from_str(text: &str) -> Result<Self, ()> {
+        match text.trim().to_ascii_lowercase().as_str() {
+            "faults" => Ok(Self::Faults),
+            "cold-starts" => Ok(Self::ColdStarts),
+            "all" => Ok(Self::All),
+            "none" => Ok(Self::None),
+            _ => Err(()),
+        }
+    }
+}
+
+/// What makes an invocation worth telling although it was not sampled.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Occasion {
+    /// It failed.
+    pub is_faulty: bool,
+    /// It was the first of its sandbox.
+    pub is_cold: bool,
+}
+
 /// Whether the platform's segments of a request are made here.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Emission {
@@ -120,13 +156,27 @@ pub struct Emission {
     pub setting: PlatformSegments,
     /// Documents go to AWS's own X-Ray, where Lambda delivers its segments of actively traced functions.
     pub is_aws: bool,
+    /// What becomes of requests that are not sampled.
+    pub rescue: Rescue,
 }
 
 impl Emission {
-    /// Never twice, never none.
+    /// Whether it is known from the start that a request is told. Never twice, never none.
     pub fn applies(self, identity: &Identity) -> bool {
+        self.tells(identity, Occasion::default())
+    }
+
+    /// Whether a request that ended like this is told.
+    pub fn tells(self, identity: &Identity, occasion: Occasion) -> bool {
+        let is_rescued = match self.rescue {
+            Rescue::None => false,
+            Rescue::Faults => occasion.is_faulty,
+            Rescue::ColdStarts => occasion.is_faulty || occasion.is_cold,
+            Rescue::All => true,
+        };
+        // A span id is announced only where Lambda makes the function's segment itself.
         let lambda_emits = self.is_aws && identity.span_id.is_some();
-        identity.is_sampled
+        (identity.is_sampled || is_rescued)
             && match self.setting {
                 PlatformSegments::Always => true,
                 PlatformSegments::Never => false,
@@ -224,12 +274,58 @@ mod tests {
                 start_parent: None,
                 is_sampled: sampled,
             };
-            let emission = Emission { setting, is_aws };
+            let emission = Emission {
+                setting,
+                is_aws,
+                rescue: Rescue::None,
+            };
             assert_eq!(
                 emission.applies(&identity),
                 made,
                 "{emission:?} {announced} {sampled}"
             );
+        }
+    }
+
+    #[test]
+    fn what_sampling_left_out_is_rescued_by_its_end_but_never_where_lambda_tells_it() {
+        use PlatformSegments::{Always, Auto, Never};
+        let occasions = [(false, false), (true, false), (false, true), (true, true)];
+        for (rescue, wanted) in [
+            (Rescue::None, [false; 4]),
+            (Rescue::Faults, [false, true, false, true]),
+            (Rescue::ColdStarts, [false, true, true, true]),
+            (Rescue::All, [true; 4]),
+        ] {
+            for (setting, is_aws, announced, is_possible) in [
+                (Auto, false, false, true),
+                (Auto, true, false, true),
+                (Auto, false, true, true),
+                (Auto, true, true, false), // Lambda's own
+                (Always, true, true, true),
+                (Never, false, false, false),
+            ] {
+                let mut identity = Identity {
+                    trace_id: TraceId::from_bytes([1; 16]),
+                    invoke_parent: None,
+                    span_id: announced.then(|| F.parse().unwrap()),
+                    start_parent: None,
+                    is_sampled: false,
+                };
+                let emission = Emission {
+                    setting,
+                    is_aws,
+                    rescue,
+                };
+                for ((is_faulty, is_cold), wanted) in occasions.into_iter().zip(wanted) {
+                    let occasion = Occasion { is_faulty, is_cold };
+                    identity.is_sampled = false;
+                    let found = emission.tells(&identity, occasion);
+                    assert_eq!(found, wanted && is_possible, "{emission:?} {occasion:?}");
+                    identity.is_sampled = true;
+                    assert_eq!(emission.tells(&identity, occasion), is_possible, "{emission:?}");
+                }
+            }
         }
     }
 

@@ -65,6 +65,8 @@ pub struct Invocation {
     pub done: Option<(Timestamp, RuntimeDone)>,
     /// `platform.report` and its time.
     pub report: Option<(Timestamp, Report)>,
+    /// The text of `platform.fault`.
+    pub fault: Option<Box<str>>,
     started: Option<(Timestamp, Option<Tracing>)>,
     invoke_header: Option<TraceHeader>,
     identity: Option<Identity>,
@@ -81,6 +83,7 @@ impl Invocation {
             observed: Observed::default(),
             done: None,
             report: None,
+            fault: None,
             started: None,
             invoke_header: None,
             identity: None,

@@ -8,6 +8,7 @@ use model::ids::{RequestId, TraceId};
 use model::time::Timestamp;
 use model::wire::telemetry::{Event as RecordEvent, Init, InitKind, Measure, Phase, Record, Report, Status};
 
+use super::failure::FailureKind;
 use super::identity::Identity;
 use super::invocation::{Invocation, Invoked};
 use super::platform::SandboxStart;
@@ -24,6 +25,8 @@ pub struct Closed {
     pub is_emitted: bool,
     /// Whether its report has come, or cannot come any more.
     pub is_reported: bool,
+    /// How it failed, if it did.
+    pub failure: Option<FailureKind>,
 }
 
 /// What a record led to, beyond being remembered.
@@ -36,7 +39,7 @@ pub enum Change {
     /// The report of an invocation that is still open.
     Reported(RequestId),
     /// The report of an invocation that is closed already.
-    LateReport(RequestId, Box<Report>),
+    LateReport(Timestamp, Box<Report>),
     /// Credentials and connections from before a snapshot are worth nothing now.
     Restored,
 }
@@ -76,6 +79,7 @@ impl Invocations {
                 return Some(Change::Done(id));
             }
             RecordEvent::Report(report) => return self.reported(time, report),
+            RecordEvent::Fault { request_id, text } => self.faulted(&request_id, text),
             RecordEvent::InitRuntimeDone(_)
             | RecordEvent::RestoreRuntimeDone(_)
             | RecordEvent::LogsDropped { .. }
@@ -85,11 +89,18 @@ impl Invocations {
         None
     }
 
+    fn faulted(&mut self, id: &RequestId, text: Box<str>) {
+        let known = self.open.iter_mut().find(|one| one.request_id == *id);
+        if let Some(invocation) = known {
+            invocation.fault.get_or_insert(text);
+        }
+    }
+
     fn reported(&mut self, time: Timestamp, report: Report) -> Option<Change> {
         let id = report.request_id.clone();
         if let Some(closed) = self.closed.iter_mut().find(|closed| closed.request_id == id) {
             let is_first = !std::mem::replace(&mut closed.is_reported, true);
-            return is_first.then(|| Change::LateReport(id, Box::new(report)));
+            return is_first.then(|| Change::LateReport(time, Box::new(report)));
         }
         let known = self
             .open

@@ -9,6 +9,8 @@ pub mod document;
 pub mod durations;
 pub mod engine;
 pub mod event;
+pub mod evidence;
+pub mod failure;
 pub mod identity;
 pub mod invocation;
 pub mod invocations;

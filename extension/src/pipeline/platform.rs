@@ -2,14 +2,15 @@
 
 use std::time::Duration;
 
-use model::ids::{RequestId, SegmentId};
+use model::ids::SegmentId;
 use model::time::Timestamp;
 use model::wire::segment_document::{
     Cause, Exception, Http, HttpResponse, Interval, Place, SegmentDocument, Subsegment,
 };
-use model::wire::telemetry::{InitKind, Report, Span, SpanName, Status};
+use model::wire::telemetry::{InitKind, Report, Span, SpanName};
 use serde_json::{Map, Value, json};
 
+use super::failure::{Failure, is_memory_full};
 use super::identity::{Identity, SegmentIds, derived};
 use super::invocation::{Ending, Invocation};
 use crate::limits::WAITED_FOR_INIT;
@@ -59,27 +60,37 @@ pub struct Told<'a> {
     pub ending: &'a Ending,
     /// Set on the first request of a sandbox.
     pub sandbox_start: Option<&'a SandboxStart>,
+    /// How it failed, if it did.
+    pub failure: Option<&'a Failure>,
+    /// What hung when it failed.
+    pub still_open: Option<Box<str>>,
 }
 
 const ORIGIN_LAMBDA: &str = "AWS::Lambda";
 const ORIGIN_FUNCTION: &str = "AWS::Lambda::Function";
 const STATUS_OK: u16 = 200;
-const STATUS_CRASH: u16 = 502;
-const STATUS_TIMEOUT: u16 = 504;
 
 impl Told<'_> {
     /// The two segments, AWS::Lambda first.
     pub fn segments(&self) -> [SegmentDocument; 2] {
-        let ids = self.identity.segments(&self.invocation.request_id);
-        let failure = self.failure();
-        [self.lambda(&ids, failure.as_ref()), self.function(&ids, failure)]
+        let mut ids = self.identity.segments(&self.invocation.request_id);
+        if self.is_rescued() {
+            // Nobody above recorded anything: the trace begins here.
+            ids.lambda_parent = None;
+        }
+        [self.lambda(&ids), self.function(&ids)]
+    }
+
+    /// Head sampling left it out; it is told all the same.
+    fn is_rescued(&self) -> bool {
+        !self.identity.is_sampled
     }
 
     fn interval(&self) -> Interval {
         Interval::new(self.invocation.start(self.ending), self.ending.at)
     }
 
-    fn lambda(&self, ids: &SegmentIds, failure: Option<&Failure>) -> SegmentDocument {
+    fn lambda(&self, ids: &SegmentIds) -> SegmentDocument {
         let interval = self.interval();
         let waited = self
             .sandbox_start
@@ -95,15 +106,16 @@ impl Told<'_> {
         segment.origin = Some(ORIGIN_LAMBDA);
         segment.resource_arn = self.invocation.function_arn.as_deref().map(Into::into);
         segment.aws = object(json!({ "request_id": self.invocation.request_id.as_str() }));
-        let status = failure.map_or(STATUS_OK, |failure| failure.status);
+        // Invoke answers 200 for an error of the handler's too; that it failed all the same is said by the flag.
+        let status = self.failure.map_or(STATUS_OK, Failure::http_status);
         segment.http = Some(Http {
             response: HttpResponse { status },
         });
-        segment.fault = failure.is_some();
+        segment.fault = self.has_fault();
         segment
     }
 
-    fn function(&self, ids: &SegmentIds, failure: Option<Failure>) -> SegmentDocument {
+    fn function(&self, ids: &SegmentIds) -> SegmentDocument {
         let place = Place {
             trace_id: self.identity.trace_id,
             id: ids.function,
@@ -113,11 +125,15 @@ impl Told<'_> {
         segment.origin = Some(ORIGIN_FUNCTION);
         segment.aws = self.aws();
         segment.annotations = object(json!({ "cold_start": self.sandbox_start.is_some() }));
+        let report = self.invocation.report.as_ref().map(|(_, report)| report);
+        segment.annotations.extend(report.and_then(memory_full));
+        if self.is_rescued() {
+            segment.annotations.insert("rescued".into(), true.into());
+        }
         segment.metadata = object(json!({ "lambda": self.metadata() }));
         segment.subsegments = self.subsegments(ids);
-        // Only a crash of the platform's kind tells of itself; a handler's exception shows in what it left behind.
-        segment.fault = failure.is_some() || self.invocation.observed.has_top_level_fault();
-        if let Some(failure) = failure {
+        segment.fault = self.has_fault();
+        if let Some(failure) = self.failure {
             if let Some(invocation) = segment
                 .subsegments
                 .iter_mut()
@@ -126,10 +142,17 @@ impl Told<'_> {
                 invocation.fault = true;
             }
             segment.cause = Some(Cause {
-                exceptions: vec![failure.exception],
+                exceptions: vec![self.exception(failure)],
             });
         }
         segment
+    }
+
+    /// Only a crash of the platform's kind tells of itself; a handler's exception shows in what it left behind.
+    ///
+    /// Both segments have it: whoever asks the trace's root whether the function failed gets the answer.
+    fn has_fault(&self) -> bool {
+        self.failure.is_some() || self.invocation.observed.has_top_level_fault()
     }
 
     fn aws(&self) -> Map<String, Value> {
@@ -221,83 +244,53 @@ impl Told<'_> {
     }
 
     /// Timeout, crash or out-of-memory, told in one exception.
-    fn failure(&self) -> Option<Failure> {
-        let ending = self.ending;
-        if !matches!(ending.status, Status::Error | Status::Failure | Status::Timeout) {
-            return None;
+    fn exception(&self, failure: &Failure) -> Exception {
+        let what = &failure.what;
+        let open = self.still_open.as_ref();
+        Exception {
+            id: derived(&self.invocation.request_id, "exception"),
+            kind: failure.error_type.clone(),
+            message: open.map_or_else(|| what.clone(), |name| format!("{what}; still open: {name}")),
         }
-        let lasted = ending
-            .duration
-            .unwrap_or_else(|| self.interval().end.since(self.interval().start));
-        let (kind, what, status) = if ending.status == Status::Timeout {
-            let kind = ending.error_type.as_deref().unwrap_or("Sandbox.Timeout");
-            (
-                kind,
-                format!("Task timed out after {}", seconds(lasted)),
-                STATUS_TIMEOUT,
-            )
-        } else if self.is_out_of_memory() {
-            let size = self
-                .function
-                .memory_mb
-                .map(|mb| format!(" ({mb} MB)"))
-                .unwrap_or_default();
-            let what = format!("the function ran out of memory{size} after {}", seconds(lasted));
-            ("Runtime.OutOfMemory", what, STATUS_CRASH)
-        } else {
-            let kind = ending.error_type.as_deref().unwrap_or("Runtime.ExitError");
-            (
-                kind,
-                format!("the invocation ended with {kind} after {}", seconds(lasted)),
-                STATUS_CRASH,
-            )
-        };
-        let open = self.invocation.observed.last_open();
-        let message = open.map_or(what.clone(), |name| format!("{what}; still open: {name}"));
-        let id = derived(&self.invocation.request_id, "exception");
-        Some(Failure {
-            status,
-            exception: Exception {
-                id,
-                kind: kind.into(),
-                message,
-            },
-        })
     }
-
-    fn is_out_of_memory(&self) -> bool {
-        let report = self.invocation.report.as_ref().map(|(_, report)| report);
-        let is_full = report.is_some_and(|report| {
-            report.max_memory_used_mb.is_some() && report.max_memory_used_mb >= report.memory_size_mb
-        });
-        is_full || self.ending.error_type.as_deref() == Some("Runtime.OutOfMemory")
-    }
-}
-
-struct Failure {
-    status: u16,
-    exception: Exception,
 }
 
 /// What `platform.report` adds to a request that is already told: an independent subsegment for the time its
-/// extensions took. None where the report does not measure it.
-pub fn late_report(request: &RequestId, identity: Identity, report: &Report) -> Option<SegmentDocument> {
+/// extensions took, or, where the report does not measure that, for the moment it was made. None where it says
+/// nothing new.
+pub fn late_report(identity: Identity, at: Timestamp, report: &Report) -> Option<SegmentDocument> {
+    let metadata = report_metadata(report);
     let span = report
         .spans
         .iter()
-        .find(|span| span.name == SpanName::ExtensionOverhead)?;
-    let ids = identity.segments(request);
-    let id = derived(request, "extension_overhead");
+        .find(|span| span.name == SpanName::ExtensionOverhead);
+    if span.is_none() && metadata.is_empty() {
+        return None;
+    }
+    let (name, role, interval) = match span {
+        Some(span) => (
+            "ExtensionOverhead",
+            "extension_overhead",
+            Interval::new(span.start, span.end()),
+        ),
+        None => ("Report", "report", Interval::new(at, at)),
+    };
+    let ids = identity.segments(&report.request_id);
     let place = Place {
         trace_id: identity.trace_id,
-        id,
+        id: derived(&report.request_id, role),
         parent_id: Some(ids.function),
     };
-    let mut document =
-        SegmentDocument::new("ExtensionOverhead", place, Interval::new(span.start, span.end()));
+    let mut document = SegmentDocument::new(name, place, interval);
     document.kind = Some("subsegment");
-    document.metadata = object(json!({ "lambda": report_metadata(report) }));
+    document.annotations.extend(memory_full(report));
+    document.metadata = object(json!({ "lambda": metadata }));
     Some(document)
+}
+
+/// The mark of an invocation whose memory was used up, which need not have failed.
+fn memory_full(report: &Report) -> Option<(String, Value)> {
+    is_memory_full(report).then(|| ("memory_full".to_owned(), true.into()))
 }
 
 fn report_metadata(report: &Report) -> Map<String, Value> {
@@ -331,9 +324,4 @@ fn object(value: Value) -> Map<String, Value> {
         Value::Object(map) => map,
         _ => Map::new(),
     }
-}
-
-/// As Lambda prints it: `3.00 seconds`.
-fn seconds(duration: Duration) -> String {
-    format!("{:.2} seconds", duration.as_secs_f64())
 }

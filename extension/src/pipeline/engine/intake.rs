@@ -117,6 +117,10 @@ impl Engine {
             is_noted: false,
             value: Value::of(&head, bytes),
         };
+        let keeps_open = head.in_progress && self.keeps_open(head.trace_id);
+        if !head.in_progress {
+            self.complete(&head, bytes);
+        }
         let may_wait = self.expects_records() && self.config.emission.is_possible();
         let waits = if let Some(invocation) = self.invocations.of_trace(head.trace_id) {
             let nested = head
@@ -144,9 +148,13 @@ impl Engine {
             false
         } else {
             // Of a trace nobody has announced yet: records and datagrams race each other.
-            self.config.emission.is_possible() && head.parent.is_some()
+            self.config.emission.is_possible() && head.parent.is_some() && !self.is_closing()
         };
-        self.hold(document, waits);
+        if keeps_open {
+            self.keep_open(now, &head, document);
+        } else {
+            self.hold(document, waits);
+        }
     }
 
     pub(super) fn hold(&mut self, document: Document, waits: bool) {

@@ -4,7 +4,6 @@ use model::time::Timestamp;
 
 use super::super::event::Effect;
 use super::super::memory::{Level, Reading};
-use super::super::tally::ShedReason;
 use super::Engine;
 use crate::limits::{HEAP_PAUSE, HEAP_ROOM};
 use crate::logging;
@@ -34,14 +33,14 @@ impl Engine {
     }
 
     pub(super) fn sense(&mut self, now: Timestamp, reading: &Reading) {
-        let is_changed = self.memory.note(reading, self.spool.held());
-        let room = self.memory.share().minus(self.spool.held());
+        let held = self.spool.held().plus(self.evidence.held());
+        let is_changed = self.memory.note(reading, held);
+        let room = self.memory.share().minus(held);
         if self.memory.is_heap_loose() && room < HEAP_ROOM {
             // The next reading says what is left for documents: none is shed for room that the allocator keeps.
             self.give_back();
         } else {
-            let shed = self.spool.set_budget(self.memory.share());
-            self.tally.shed(ShedReason::Budget, shed.documents);
+            self.share_out(self.memory.share());
         }
         if is_changed && self.level() > Level::Normal {
             let name = self.level().name();

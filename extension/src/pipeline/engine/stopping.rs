@@ -112,6 +112,7 @@ impl Engine {
                 _ => self.close(now, &request),
             }
         }
+        self.release_all_open();
         self.release_waiting(|_| true);
         self.sending.hurry(now);
     }

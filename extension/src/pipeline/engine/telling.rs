@@ -5,11 +5,16 @@ use model::time::Timestamp;
 use model::wire::segment_document::SegmentDocument;
 use model::wire::telemetry::{Report, Status};
 
+use super::super::attach::attach;
 use super::super::document::{Document, Value};
+use super::super::evidence::Closing;
+use super::super::failure::{Failure, FailureKind, is_memory_full};
+use super::super::identity::Occasion;
 use super::super::invocation::{Ending, Invocation};
 use super::super::invocations::Closed;
 use super::super::platform::{Told, late_report};
-use super::super::tally::Origin;
+use super::super::tally::{Origin, Sign};
+use super::opened::still_open;
 use super::{Engine, Telemetry};
 
 impl Engine {
@@ -53,49 +58,75 @@ impl Engine {
             let of_others = self.invocations.traces_but(request);
             self.release_waiting(|document| !of_others.contains(&document.trace_id));
         }
-        let Some(invocation) = self.invocations.take(request) else {
+        let Some(mut invocation) = self.invocations.take(request) else {
             return;
         };
+        let mut open = self.take_open(&mut invocation);
+        let failure = Failure::of(&invocation, ending, self.config.function.memory_mb);
         let sandbox_start = self.invocations.take_sandbox_start(invocation.start(ending));
         let identity = invocation.identity();
-        let emitted = identity.filter(|identity| self.config.emission.applies(identity));
-        if let Some(identity) = emitted {
+        let occasion = Occasion {
+            is_faulty: failure.is_some() || invocation.observed.has_top_level_fault(),
+            is_cold: sandbox_start.is_some(),
+        };
+        let emission = self.config.emission;
+        let is_told = identity.is_some_and(|identity| emission.tells(&identity, occasion));
+        if let Some(identity) = identity.filter(|_| is_told) {
+            self.tally.sign(Sign::Rescued, u64::from(!identity.is_sampled));
+            let ids = identity.segments(request);
+            open.iter_mut()
+                .for_each(|document| attach(document, &identity, &ids));
             let told = Told {
                 function: &self.config.function,
                 invocation: &invocation,
                 identity,
                 ending,
                 sandbox_start: sandbox_start.as_ref(),
+                failure: failure.as_ref(),
+                still_open: still_open(failure.as_ref(), &open),
             };
             for segment in told.segments() {
                 self.hold_own(now, &segment);
             }
         }
+        let closing = failure.as_ref().map(|failure| Closing {
+            request,
+            at: ending.at,
+            failure,
+        });
+        self.hold_open(open, closing.as_ref());
+        self.count_failure(failure.as_ref().map(|failure| failure.kind));
         self.invocations.remember(Closed {
-            is_emitted: emitted.is_some(),
+            is_emitted: is_told,
             is_reported: self.is_report_out_of_question(&invocation),
             request_id: invocation.request_id,
             identity,
+            failure: failure.map(|failure| failure.kind),
         });
+    }
+
+    fn count_failure(&mut self, kind: Option<FailureKind>) {
+        if kind == Some(FailureKind::OutOfMemory) {
+            self.tally.sign(Sign::OutOfMemory, 1);
+        }
     }
 
     fn is_report_out_of_question(&self, invocation: &Invocation) -> bool {
         invocation.report.is_some() || self.telemetry == Telemetry::Absent
     }
 
-    pub(super) fn tell_late_report(&mut self, now: Timestamp, request: &RequestId, report: &Report) {
-        let Some(closed) = self
-            .invocations
-            .find_closed(request)
-            .filter(|closed| closed.is_emitted)
-        else {
+    /// What a report adds to an invocation that is told already.
+    pub(super) fn tell_late_report(&mut self, at: Timestamp, report: &Report) {
+        let Some(closed) = self.invocations.find_closed(&report.request_id) else {
             return;
         };
-        let document = closed
-            .identity
-            .and_then(|identity| late_report(request, identity, report));
+        let identity = closed.identity.filter(|_| closed.is_emitted);
+        // A crash whose report came too late to say so in the segment's cause.
+        let is_out_of_memory = closed.failure == Some(FailureKind::Crash) && is_memory_full(report);
+        let document = identity.and_then(|identity| late_report(identity, at, report));
+        self.count_failure(is_out_of_memory.then_some(FailureKind::OutOfMemory));
         if let Some(document) = document {
-            self.hold_own(now, &document);
+            self.hold_own(self.now, &document);
         }
     }
 

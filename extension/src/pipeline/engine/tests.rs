@@ -7,3 +7,4 @@ mod invocations;
 mod lifecycle;
 mod memory;
 mod shutdown;
+mod signs;

@@ -15,6 +15,7 @@ use super::records::{
     Tracing,
 };
 use crate::ids::RequestId;
+use crate::limits::FAULT_TEXT_MAX_CHARS;
 use crate::time::Timestamp;
 use crate::trace_header::TraceHeader;
 
@@ -103,11 +104,10 @@ const ACTED_ON: [&str; 10] = [
     "platform.logsDropped",
 ];
 /// Kinds we know and do not act on.
-const IGNORED: [&str; 6] = [
+const IGNORED: [&str; 5] = [
     "platform.extension",
     "platform.telemetrySubscription",
     "platform.end",
-    "platform.fault",
     "function",
     "extension",
 ];
@@ -131,6 +131,10 @@ fn record(element: Map<String, Value>) -> Result<Record, Defect> {
     let time = text(&element, "time")
         .and_then(Timestamp::parse_iso8601)
         .ok_or(Defect::Untimed)?;
+    if kind == "platform.fault" {
+        let event = text(&element, "record").and_then(fault).unwrap_or(Event::Ignored);
+        return Ok(Record { time, event });
+    }
     let fields = element.get("record").and_then(Value::as_object);
     let Some(body) = fields.filter(|_| ACTED_ON.contains(&kind)) else {
         return ignored(kind).map(|event| Record { time, event });
@@ -162,6 +166,15 @@ fn record(element: Map<String, Value>) -> Result<Record, Defect> {
         _ => Event::Ignored,
     };
     Ok(Record { time, event })
+}
+
+/// `RequestId: 0f6f4f8e-… Error: Runtime exited with error: signal: killed`
+fn fault(line: &str) -> Option<Event> {
+    let (request_id, text) = line.strip_prefix("RequestId: ")?.split_once(' ')?;
+    Some(Event::Fault {
+        request_id: request_id.parse().ok()?,
+        text: text.chars().take(FAULT_TEXT_MAX_CHARS).collect(),
+    })
 }
 
 fn init(body: &Map<String, Value>) -> Init {
@@ -294,6 +307,32 @@ mod tests {
             "{record}: {delivery:?}"
         );
         delivery.records.remove(0).event
+    }
+
+    #[test]
+    fn a_fault_is_a_line_that_names_its_request() {
+        let fault = |record: &str| {
+            only(&format!(
+                r#"{{"time":"2026-05-21T10:15:29.710Z","type":"platform.fault","record":{record}}}"#
+            ))
+        };
+        let long = "x".repeat(FAULT_TEXT_MAX_CHARS);
+        for (line, text) in [
+            (
+                "Error: Runtime exited with error: signal: killed",
+                "Error: Runtime exited with error: signal: killed",
+            ),
+            (&format!("{long}x"), long.as_str()),
+        ] {
+            let expected = Event::Fault {
+                request_id: "r-1".parse().unwrap(),
+                text: text.into(),
+            };
+            assert_eq!(fault(&format!(r#""RequestId: r-1 {line}""#)), expected);
+        }
+        for other in [r#""something else""#, r#""RequestId: ""#, "{}", "7"] {
+            assert_eq!(fault(other), Event::Ignored, "{other}");
+        }
     }
 
     #[test]

@@ -43,6 +43,13 @@ pub enum Event {
         /// Their bytes.
         bytes: u64,
     },
+    /// `platform.fault`: a line of the log that tells of one request's end. Older sandboxes send it.
+    Fault {
+        /// The invocation.
+        request_id: RequestId,
+        /// Such as `Runtime exited with error: signal: killed`.
+        text: Box<str>,
+    },
     /// A kind we know and do not act on: `platform.extension`, `function`, `platform.end`, …
     Ignored,
     /// A kind we have not met.

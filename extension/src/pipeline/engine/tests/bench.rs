@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use super::super::{Config, Engine};
 use crate::logging::Line;
 use crate::pipeline::event::{Effect, Event, Stopping};
-use crate::pipeline::identity::{Emission, PlatformSegments};
+use crate::pipeline::identity::{Emission, PlatformSegments, Rescue};
 use crate::pipeline::invocation::Invoked;
 use crate::pipeline::memory::{Process, Reading};
 use crate::pipeline::outcome::{Answered, Failure, FailureKind, Outcome};
@@ -62,6 +62,7 @@ impl Bench {
             emission: Emission {
                 setting: PlatformSegments::Auto,
                 is_aws: false,
+                rescue: Rescue::Faults,
             },
             is_managed: false,
             function: Function {

@@ -310,7 +310,11 @@ fn a_top_level_fault_is_the_functions_fault() {
         (&function["fault"], &function["cause"]),
         (&json!(true), &Value::Null)
     );
-    assert_eq!(bench.document("AWS::Lambda")["http"]["response"]["status"], 200);
+    let lambda = bench.document("AWS::Lambda");
+    assert_eq!(
+        (&lambda["fault"], &lambda["http"]["response"]["status"]),
+        (&json!(true), &json!(200))
+    );
 }
 
 #[test]
