@@ -1,6 +1,7 @@
 //! Wire formats. The only place that derives serde: a field rename here is a protocol change.
 
 pub mod document_scan;
+pub mod done;
 pub mod oversize;
 pub mod segment_document;
 pub mod telemetry;
