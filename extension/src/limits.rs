@@ -94,8 +94,36 @@ pub const OPEN_MAX: Duration = Duration::from_secs(900);
 pub const DEADLINE_MARGIN: Duration = Duration::from_millis(100);
 /// What is left of the shutdown's time to write the tally and leave.
 pub const SHUTDOWN_MARGIN: Duration = Duration::from_millis(200);
-/// Longest wait for a call at the end of an invocation. What is not delivered by then is kept.
+/// Longest hold at the end of an invocation, over all calls. What is not delivered by then is kept.
 pub const FLUSH_MAX: Duration = Duration::from_millis(1000);
+/// Longest hold at the end of an invocation for one call. Beyond it the call goes on alone, and nobody waits for
+/// this destination again before it has answered in less.
+pub const FLUSH_CALL_MAX: Duration = Duration::from_millis(300);
+/// Gaps between invocations that make a rhythm. Before as many are known, documents leave at the end.
+pub const RHYTHM_GAPS: usize = 4;
+/// The longest gap of a rhythm in which documents may wait for the next invocation; after a longer one, they
+/// leave at the end until the rhythm is back.
+pub const RHYTHM_GAP_MAX: Duration = Duration::from_millis(2000);
+/// Age at which documents of earlier invocations leave alongside a handler: at a high rate several invocations
+/// share a call.
+pub const GATHER_AGE: Duration = Duration::from_millis(100);
+/// The spool counts as large from this share of its budget on, in percent.
+pub const SPOOL_LARGE_PERCENT: u64 = 50;
+/// A fault makes the next invocation deliver at its end at most once in this time.
+pub const FAULT_END_EVERY: Duration = Duration::from_secs(10);
+/// Longest period of `FLUSH=periodic`; no sandbox lives idle for longer. A longer one is no setting.
+pub const PERIOD_MAX: Duration = Duration::from_secs(900);
+/// Invocations whose end is still to be told after next was asked for: frozen time is short, and their records
+/// come within the next few. At the limit the oldest is closed as it stands.
+pub const LINGERING_INVOCATIONS: usize = 128;
+/// Later invocations whose end may be told before that of an earlier one is taken for lost.
+pub const OVERTAKEN_MAX: u32 = 4;
+/// Time by which a wake-up is late that shows a freeze rather than a busy machine.
+pub const THAW_SLACK: Duration = Duration::from_millis(100);
+/// Upper bound of the distance to the first probe of a destination that does not answer, and of all later ones.
+pub const PROBE_FIRST: Duration = Duration::from_millis(1000);
+/// See [`PROBE_FIRST`].
+pub const PROBE_MAX: Duration = Duration::from_secs(60);
 /// Longest wait for one call while nobody waits for us (a handler runs, or SHUTDOWN's time).
 pub const ATTEMPT_MAX: Duration = Duration::from_millis(2000);
 /// Less time than this is not enough for a call: none is begun.

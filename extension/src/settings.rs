@@ -15,6 +15,7 @@ use crate::limits::{PROCESS_BASE, PROCESS_BUDGET_MIN, PROCESS_BUDGET_PERCENT, SP
 use crate::logging::Level;
 use crate::outbound::credentials::{CredentialSettings, Secret};
 use crate::outbound::endpoint::EndpointSettings;
+use crate::pipeline::flush::Mode;
 use crate::pipeline::identity::{PlatformSegments, Rescue};
 
 /// Where variables come from: the process, or a map in tests.
@@ -66,6 +67,12 @@ pub struct Settings {
     /// The larger of 16 MiB and 3 % of the function's memory, as for Lambda's own
     /// daemon. It is taken from the function's memory. `FLUOROSCOPE_MEMORY_BUDGET`, a size such as `24MiB`.
     pub process_budget: ByteCount,
+    /// When documents leave: at the end of an invocation, or while the next handler runs.
+    ///
+    /// Default `adaptive`: at the end while invocations are rare, else alongside. `end` costs each invocation the
+    /// time of a call after its response; `continuous` and `periodic:20s` cost nothing and deliver later.
+    /// `FLUOROSCOPE_FLUSH`.
+    pub flush: Mode,
     /// The least level that is logged. `FLUOROSCOPE_LOG_LEVEL`, default `warn`.
     pub log_level: Level,
     /// What Lambda says of the sandbox.
@@ -144,9 +151,17 @@ const UDP_ADDRESS: &str = "FLUOROSCOPE_UDP_ADDRESS";
 const PLATFORM_SEGMENTS: &str = "FLUOROSCOPE_PLATFORM_SEGMENTS";
 const RESCUE: &str = "FLUOROSCOPE_RESCUE";
 const MEMORY_BUDGET: &str = "FLUOROSCOPE_MEMORY_BUDGET";
+const FLUSH: &str = "FLUOROSCOPE_FLUSH";
 const LOG_LEVEL: &str = "FLUOROSCOPE_LOG_LEVEL";
 const PREFIX: &str = "FLUOROSCOPE_";
-const KNOWN: [&str; 5] = [UDP_ADDRESS, PLATFORM_SEGMENTS, RESCUE, MEMORY_BUDGET, LOG_LEVEL];
+const KNOWN: [&str; 6] = [
+    UDP_ADDRESS,
+    PLATFORM_SEGMENTS,
+    RESCUE,
+    MEMORY_BUDGET,
+    FLUSH,
+    LOG_LEVEL,
+];
 /// Edits between two names that still count as a slip of the pen.
 const NEAR_EDITS: usize = 3;
 /// Longest value that a problem quotes, in characters.
@@ -182,6 +197,9 @@ impl Settings {
                 .unwrap_or(Rescue::Faults),
             spool_budget: budget.minus(PROCESS_BASE).max(SPOOL_BUDGET_MIN),
             process_budget: budget,
+            flush: read
+                .parsed(FLUSH, "adaptive, end, continuous or periodic:20s (1ms to 15m)")
+                .unwrap_or_default(),
             log_level: read
                 .parsed(LOG_LEVEL, "error, warn, info or debug")
                 .unwrap_or(Level::Warn),
@@ -351,13 +369,16 @@ mod tests {
         let (settings, problems) = read([
             ("FLUOROSCOPE_MEMORY_BUDGET", "lots"),
             ("FLUOROSCOPE_PLATFORM_SEGMENTS", "sometimes"),
+            ("FLUOROSCOPE_FLUSH", "periodic:20"),
         ]);
+        assert_eq!(settings.flush, Mode::Adaptive);
         assert_eq!(settings.spool_budget, ByteCount::mib(8));
         assert_eq!(
             problems,
             [
                 r#"FLUOROSCOPE_MEMORY_BUDGET: found "lots", expected a size such as 24MiB; the default is used"#,
                 r#"FLUOROSCOPE_PLATFORM_SEGMENTS: found "sometimes", expected auto, always or never; the default is used"#,
+                r#"FLUOROSCOPE_FLUSH: found "periodic:20", expected adaptive, end, continuous or periodic:20s (1ms to 15m); the default is used"#,
             ]
         );
     }
@@ -366,14 +387,14 @@ mod tests {
     fn an_unknown_name_is_told_with_the_nearest_known_one() {
         let (_, problems) = read([
             ("FLUOROSCOPE_UDP_ADRESS", "127.0.0.1:2001"),
-            ("FLUOROSCOPE_XYZ", "1"),
+            ("FLUOROSCOPE_NOTHING_LIKE_IT", "1"),
             ("OTHER", "1"),
         ]);
         assert_eq!(
             problems,
             [
+                "FLUOROSCOPE_NOTHING_LIKE_IT: no such setting; see the README's table",
                 "FLUOROSCOPE_UDP_ADRESS: no such setting; did you mean FLUOROSCOPE_UDP_ADDRESS?",
-                "FLUOROSCOPE_XYZ: no such setting; see the README's table",
             ]
         );
     }

@@ -152,6 +152,7 @@ fn config(settings: &Settings, is_managed: bool, is_aws: bool) -> Config {
             is_aws,
             rescue: settings.rescue,
         },
+        flush: settings.flush,
         is_managed,
         function: Function {
             name: settings.sandbox.function_name.clone(),

@@ -32,6 +32,12 @@ impl Backoff {
         }
     }
 
+    /// A distance between half of this bound and all of it.
+    pub fn spread(&mut self, bound: Duration) -> Duration {
+        let half = bound / 2;
+        half + fraction_of(half, self.draw())
+    }
+
     /// Forgets the failures.
     pub fn succeeded(&mut self) {
         self.failures = 0;

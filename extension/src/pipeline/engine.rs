@@ -10,6 +10,8 @@
 mod intake;
 mod memory;
 mod opened;
+mod passing;
+mod phases;
 mod sending;
 mod stopping;
 mod telling;
@@ -23,20 +25,23 @@ use model::time::Timestamp;
 use model::wire::telemetry::{Delivery, Event as RecordEvent, Record};
 use serde_json::Value;
 
+use super::breaker::Breaker;
 use super::event::{Effect, Event};
 use super::evidence::Evidence;
+use super::flush::{Mode, Policy};
 use super::identity::Emission;
-use super::invocation::Invoked;
 use super::invocations::{Change, Invocations};
 use super::memory::Memory;
 use super::notices::Notices;
 use super::platform::Function;
 use super::repeats::Repeats;
-use super::spool::{Sequence, Spool};
+use super::spool::Spool;
 use super::tally::{Held, Tally};
-use crate::limits::{DEADLINE_MARGIN, FLUSH_MAX, KIND_CHARS, TELEMETRY_PROOF};
+use crate::limits::KIND_CHARS;
 use crate::logging::{Level, Line};
 use opened::open_share;
+use passing::Passing;
+use phases::Phase;
 use sending::Sending;
 
 /// What the engine is told once.
@@ -44,6 +49,8 @@ use sending::Sending;
 pub struct Config {
     /// When the platform's segments are made here.
     pub emission: Emission,
+    /// When documents leave.
+    pub flush: Mode,
     /// Managed instances: many requests at once, no INVOKE, no freeze.
     pub is_managed: bool,
     /// The function.
@@ -54,31 +61,6 @@ pub struct Config {
     pub process_budget: ByteCount,
     /// Different in every sandbox: spreads retries.
     pub seed: u64,
-}
-
-/// Where in Lambda's cycle we are.
-#[derive(Debug)]
-enum Phase {
-    /// Lambda has our next: it may freeze us at any moment.
-    Waiting,
-    /// A handler runs and our next is held back until its runtime is done.
-    Running {
-        request: RequestId,
-        since: Timestamp,
-        until: Option<Timestamp>,
-    },
-    /// The runtime is done; what it sent lies in the socket.
-    Draining {
-        request: RequestId,
-        until: Option<Timestamp>,
-    },
-    /// The last documents of the invocation are leaving.
-    /// What comes after the last of them waits for the next invocation: it cannot hold this one.
-    Flushing { until: Timestamp, last: Sequence },
-    /// SHUTDOWN.
-    Stopping(stopping::Stop),
-    /// Finished, for this reason; what still arrives is counted.
-    Stopped(String),
 }
 
 /// Whether records of the Telemetry API come.
@@ -108,6 +90,9 @@ pub struct Engine {
     memory: Memory,
     repeats: Repeats,
     sending: Sending,
+    policy: Policy,
+    breaker: Breaker,
+    passing: Passing,
     tally: Tally,
     notices: Notices,
     effects: Vec<Effect>,
@@ -133,6 +118,9 @@ impl Engine {
             ),
             repeats: Repeats::default(),
             sending: Sending::new(config.seed),
+            policy: Policy::new(config.flush),
+            breaker: Breaker::default(),
+            passing: Passing::default(),
             tally: Tally::default(),
             notices: Notices::default(),
             effects: Vec::new(),
@@ -188,6 +176,7 @@ impl Engine {
 
     /// Takes one event and says what to do.
     pub fn handle(&mut self, now: Timestamp, event: Event) -> Vec<Effect> {
+        self.note_freeze(now);
         self.now = now;
         if matches!(self.phase, Phase::Stopped(_)) {
             self.count_straggler(now, event);
@@ -211,44 +200,6 @@ impl Engine {
             self.move_on(now);
         }
         std::mem::take(&mut self.effects)
-    }
-
-    fn begin(&mut self, now: Timestamp, invoked: Invoked) {
-        let request = invoked.request_id.clone();
-        let others = self
-            .invocations
-            .open_ids()
-            .into_iter()
-            .filter(|id| *id != request);
-        let others: Vec<RequestId> = others.collect();
-        let until =
-            (invoked.deadline > Timestamp::default()).then(|| invoked.deadline.before(DEADLINE_MARGIN));
-        self.invocations.invoked(now, invoked);
-        self.extend_open(&request);
-        if !self.expects_records() {
-            // Before anything else is closed: a document may have been faster than its INVOKE.
-            self.release(&request);
-        }
-        // One sandbox runs one request at a time: whatever else is open is over.
-        for id in others {
-            self.close(now, &id);
-        }
-        if !self.expects_records() {
-            self.next();
-            return;
-        }
-        self.phase = Phase::Running {
-            request: request.clone(),
-            since: now,
-            until,
-        };
-        let is_done = self
-            .invocations
-            .find(&request)
-            .is_none_or(|invocation| invocation.done.is_some());
-        if is_done {
-            self.drain(request, until);
-        }
     }
 
     fn subscribed(&mut self, is_subscribed: bool) {
@@ -291,9 +242,7 @@ impl Engine {
             }
             RecordEvent::LogsDropped { records, bytes } => {
                 // The runtimeDone may be among them: holding the function for it could last until its deadline.
-                if matches!(self.phase, Phase::Running { .. }) {
-                    self.next();
-                }
+                self.expect_no_ends();
                 let line = Line::new(
                     Level::Warn,
                     "Lambda dropped telemetry records; timings may be missing",
@@ -308,45 +257,39 @@ impl Engine {
 
     fn act_on(&mut self, now: Timestamp, change: Change) {
         match change {
-            Change::Started(request) => {
-                self.extend_open(&request);
-                self.release(&request);
-            }
-            Change::Done(request) => match &self.phase {
-                Phase::Running {
-                    request: running,
-                    until,
-                    ..
-                } if *running == request => {
-                    let until = *until;
-                    self.drain(request, until);
+            Change::Started(request) => self.started(&request),
+            Change::Done(request) => {
+                self.note_ending(&request);
+                match &self.phase {
+                    Phase::Running { request: running, .. } if *running == request => self.drain(&request),
+                    // INVOKE is still to be read: it will find the invocation done.
+                    Phase::Waiting | Phase::Passing { .. } | Phase::Running { .. }
+                        if self.is_ahead_of_invoke(&request) => {}
+                    Phase::Draining {
+                        request: draining, ..
+                    } if *draining == request => {}
+                    _ => self.close_unless_report_tells_more(now, &request),
                 }
-                // INVOKE is still to be read: it will find the invocation done.
-                Phase::Waiting | Phase::Running { .. } if self.is_ahead_of_invoke(&request) => {}
-                Phase::Draining {
-                    request: draining, ..
-                } if *draining == request => {}
-                _ => self.close_unless_report_tells_more(now, &request),
-            },
-            Change::Reported(request) => {
-                let is_current = match &self.phase {
-                    Phase::Running { request: current, .. } | Phase::Draining { request: current, .. } => {
-                        *current == request
-                    }
-                    _ => false,
-                };
-                if is_current {
-                    // The runtimeDone was lost: the report ends the invocation just as well.
-                    let until = self.running_until();
-                    self.drain(request, until);
-                } else {
-                    self.close(now, &request);
-                }
+                self.passed(now, &request);
             }
             Change::LateReport(at, report) => self.tell_late_report(at, &report),
+            Change::Reported(request) => match &self.phase {
+                // The runtimeDone was lost: the report ends the invocation just as well.
+                Phase::Running { request: current, .. } | Phase::Draining { request: current, .. }
+                    if *current == request =>
+                {
+                    self.drain(&request);
+                }
+                _ => {
+                    self.close(now, &request);
+                    self.passed(now, &request);
+                }
+            },
             Change::Restored => {
-                // Every sandbox restored from one snapshot has the same seed.
+                // Every sandbox restored from one snapshot has the same seed, and what was learned before it.
                 self.sending.reseed(now);
+                self.breaker = Breaker::default();
+                self.policy.forget();
                 self.effects.push(Effect::Forget);
             }
         }
@@ -358,112 +301,9 @@ impl Engine {
         !self.config.is_managed && invocation.is_some_and(|invocation| invocation.invoked_at.is_none())
     }
 
-    fn running_until(&self) -> Option<Timestamp> {
-        match &self.phase {
-            Phase::Running { until, .. } | Phase::Draining { until, .. } => *until,
-            _ => None,
-        }
-    }
-
-    fn drain(&mut self, request: RequestId, until: Option<Timestamp>) {
-        if !matches!(self.phase, Phase::Draining { .. }) {
-            let invocation = self.invocations.find(&request);
-            self.done_at = invocation.and_then(|one| Some(one.done.as_ref()?.0));
-            self.phase = Phase::Draining { request, until };
-            self.effects.push(Effect::Drain);
-        }
-    }
-
-    fn drained(&mut self, now: Timestamp) {
-        match &mut self.phase {
-            Phase::Draining { request, until } => {
-                let (request, until) = (request.clone(), *until);
-                self.close_unless_report_tells_more(now, &request);
-                let flush_until = now.after(FLUSH_MAX);
-                let until = until.map_or(flush_until, |until| until.min(flush_until));
-                self.phase = Phase::Flushing {
-                    until,
-                    last: self.spool.last_sequence(),
-                };
-            }
-            Phase::Stopping(stop) => stop.is_drained = true,
-            _ => {}
-        }
-    }
-
-    /// Everything that follows from time alone, after every event.
-    fn move_on(&mut self, now: Timestamp) {
-        self.release_overdue(now);
-        self.give_back_if_due(now);
-        self.release_open(now);
-        match &self.phase {
-            Phase::Running { since, until, .. } => {
-                let is_late = until.is_some_and(|until| now >= until);
-                let is_silent = self.telemetry == Telemetry::Promised && now >= since.after(TELEMETRY_PROOF);
-                if is_silent || is_late {
-                    self.telemetry = if is_silent {
-                        Telemetry::Absent
-                    } else {
-                        Telemetry::Doubted
-                    };
-                    self.release_waiting(|_| true);
-                    self.next();
-                }
-            }
-            Phase::Draining { until, .. } if until.is_some_and(|until| now >= until) => self.next(),
-            _ => {}
-        }
-        self.pump(now);
-        match &self.phase {
-            Phase::Flushing { until, .. } if now >= *until || !self.has_to_flush(now) => self.next(),
-            Phase::Stopping(_) => self.move_on_stopping(now),
-            _ => {}
-        }
-    }
-
     /// Whether a function may be held, and a document, until a record comes.
     fn expects_records(&self) -> bool {
         matches!(self.telemetry, Telemetry::Promised | Telemetry::Proven)
-    }
-
-    fn next(&mut self) {
-        if let Some(done_at) = self.done_at.take() {
-            self.tally.flushed(self.now.since(done_at));
-        }
-        self.phase = Phase::Waiting;
-        self.effects.push(Effect::Next);
-        self.give_back_soon();
-    }
-
-    /// How long emptying the socket may take: nothing of ours holds the function, or SHUTDOWN, beyond it.
-    pub fn drain_until(&self) -> Option<Timestamp> {
-        match &self.phase {
-            Phase::Draining { until, .. } => *until,
-            Phase::Stopping(stop) => Some(stop.until()),
-            _ => None,
-        }
-    }
-
-    /// When to call [`Event::Tick`], if nothing else happens before.
-    pub fn wake_at(&self) -> Option<Timestamp> {
-        let of_phase = match &self.phase {
-            Phase::Running { since, until, .. } => {
-                let proof = (self.telemetry == Telemetry::Promised).then(|| since.after(TELEMETRY_PROOF));
-                earliest([*until, proof])
-            }
-            Phase::Draining { until, .. } => *until,
-            Phase::Flushing { until, .. } => Some(*until),
-            Phase::Stopping(stop) => Some(stop.wake_at()),
-            Phase::Waiting => None,
-            Phase::Stopped(_) => return None,
-        };
-        earliest([
-            of_phase,
-            self.evidence.first_until(),
-            self.wake_to_release(),
-            self.wake_to_send(),
-            self.memory.give_back_at(),
-        ])
     }
 
     fn notice(&mut self, now: Timestamp, kind: &str, line: Line) {
@@ -476,8 +316,4 @@ impl Engine {
             self.effects.push(Effect::Log(line));
         }
     }
-}
-
-fn earliest<const N: usize>(times: [Option<Timestamp>; N]) -> Option<Timestamp> {
-    times.into_iter().flatten().min()
 }

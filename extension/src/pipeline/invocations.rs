@@ -190,6 +190,13 @@ impl Invocations {
         self.open.iter().find(|invocation| invocation.request_id == *id)
     }
 
+    /// The same, to take note of its documents.
+    pub fn find_mut(&mut self, id: &RequestId) -> Option<&mut Invocation> {
+        self.open
+            .iter_mut()
+            .find(|invocation| invocation.request_id == *id)
+    }
+
     /// The traces of all that are open but this one.
     pub fn traces_but(&self, id: &RequestId) -> Vec<TraceId> {
         let others = self.open.iter().filter(|invocation| invocation.request_id != *id);

@@ -5,12 +5,14 @@
 
 pub mod attach;
 pub mod backoff;
+pub mod breaker;
 pub mod document;
 pub mod durations;
 pub mod engine;
 pub mod event;
 pub mod evidence;
 pub mod failure;
+pub mod flush;
 pub mod identity;
 pub mod invocation;
 pub mod invocations;

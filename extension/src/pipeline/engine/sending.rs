@@ -10,7 +10,9 @@ use super::super::outcome::{Answered, Failure, FailureKind, Outcome, Retry};
 use super::super::spool::{BatchLimits, Order};
 use super::super::tally::{ShedReason, Sign};
 use super::{Engine, Phase};
-use crate::limits::{ATTEMPT_MAX, ATTEMPT_MIN, BATCH_MAX, MENDED_PROBE, SEND_AGE};
+use crate::limits::{
+    ATTEMPT_MAX, ATTEMPT_MIN, BATCH_MAX, FLUSH_MAX, GATHER_AGE, MENDED_PROBE, SEND_AGE, SPOOL_LARGE_PERCENT,
+};
 use crate::logging::{Level, Line};
 use crate::pipeline::backoff::Backoff;
 use model::limits::DOCUMENTS_PER_CALL_MAX;
@@ -27,6 +29,12 @@ pub(super) struct Sending {
     is_lost: bool,
     /// The last failure can only be mended by somebody.
     needs_mending: bool,
+    /// When the call under way began.
+    began: Timestamp,
+    /// A freeze may have interrupted the call under way.
+    pub(super) is_behind_freeze: bool,
+    /// The last failure was put down to a freeze.
+    pub(super) is_excused: bool,
     /// Failed calls by kind.
     pub(super) errors: BackendConnectionErrors,
 }
@@ -39,6 +47,9 @@ impl Sending {
             documents: DOCUMENTS_PER_CALL_MAX,
             is_lost: false,
             needs_mending: false,
+            began: Timestamp::default(),
+            is_behind_freeze: false,
+            is_excused: false,
             errors: BackendConnectionErrors::default(),
         }
     }
@@ -46,6 +57,7 @@ impl Sending {
     /// Draws pauses anew, different from those of sandboxes made from the same snapshot.
     pub(super) fn reseed(&mut self, now: Timestamp) {
         self.backoff = Backoff::new(now.as_micros().unsigned_abs());
+        self.not_before = Timestamp::default();
     }
 
     /// Whether the destination works as far as anybody knows.
@@ -74,6 +86,7 @@ impl Engine {
         let Some(wait) = self.time_to_send(now) else {
             return;
         };
+        self.note_flush(now);
         let limits = BatchLimits {
             documents: self.sending.documents,
             bytes: BATCH_MAX,
@@ -85,7 +98,20 @@ impl Engine {
         };
         if let Some(batch) = self.spool.take(limits, order) {
             self.tally.sign(Sign::Attempt, 1);
+            self.sending.began = now;
+            self.sending.is_behind_freeze = false;
             self.effects.push(Effect::Send(batch, wait));
+        }
+    }
+
+    /// A batch leaves alongside a handler: so does everything else that is ready now.
+    fn note_flush(&mut self, now: Timestamp) {
+        let newest = self.spool.last_sequence();
+        if let Phase::Passing { last, .. } = &mut self.phase
+            && !self.spool.is_ready_up_to(*last)
+        {
+            *last = newest;
+            self.policy.flushed(now);
         }
     }
 
@@ -98,6 +124,11 @@ impl Engine {
             Phase::Flushing { last, .. } => self.spool.is_ready_up_to(*last),
             Phase::Stopping(stop) => stop.is_closed,
             Phase::Running { .. } | Phase::Draining { .. } => self.is_worth_a_call(now),
+            Phase::Passing { last, .. } => {
+                self.spool.is_ready_up_to(*last)
+                    || self.has_no_room_to_wait()
+                    || self.due_alongside().is_some_and(|due| now >= due)
+            }
             // Frozen between invocations, but for environments that do not tell us when they are.
             Phase::Waiting => self.runs_unwatched() && self.is_worth_a_call(now),
             Phase::Stopped(_) => false,
@@ -105,12 +136,44 @@ impl Engine {
     }
 
     fn is_worth_a_call(&self, now: Timestamp) -> bool {
-        self.spool.ready_documents() >= DOCUMENTS_PER_CALL_MAX
-            || self.spool.is_ready_over(BATCH_MAX)
+        self.fills_a_call()
             || self
                 .spool
                 .oldest_ready()
                 .is_some_and(|arrived| now >= arrived.after(SEND_AGE))
+    }
+
+    fn fills_a_call(&self) -> bool {
+        self.spool.ready_documents() >= DOCUMENTS_PER_CALL_MAX || self.spool.is_ready_over(BATCH_MAX)
+    }
+
+    fn has_no_room_to_wait(&self) -> bool {
+        if self.policy.is_periodic() {
+            self.is_spool_large()
+        } else {
+            self.fills_a_call()
+        }
+    }
+
+    /// Whether the spool is about to shed.
+    pub(super) fn is_spool_large(&self) -> bool {
+        let large = self.spool.budget().get() / 100 * SPOOL_LARGE_PERCENT;
+        self.spool.held().get() > large
+    }
+
+    /// When what is ready leaves alongside the handler.
+    fn due_alongside(&self) -> Option<Timestamp> {
+        let Phase::Passing { since, .. } = &self.phase else {
+            return None;
+        };
+        let arrived = self.spool.oldest_ready()?;
+        let age = if arrived < *since { GATHER_AGE } else { SEND_AGE };
+        Some(arrived.after(age).max(self.policy.not_before()))
+    }
+
+    /// Whether nothing keeps an attempt from being made.
+    pub(super) fn is_at_liberty(&self, now: Timestamp) -> bool {
+        !self.sending.is_lost && now >= self.sending.not_before
     }
 
     fn runs_unwatched(&self) -> bool {
@@ -120,10 +183,12 @@ impl Engine {
     /// The time an attempt may take; none if there is too little left for one.
     fn time_to_send(&self, now: Timestamp) -> Option<Duration> {
         let until = match &self.phase {
+            // The call goes on when nobody waits for it any more.
+            Phase::Flushing { until, .. } if until.since(now) >= ATTEMPT_MIN => Some(now.after(FLUSH_MAX)),
             Phase::Flushing { until, .. } => Some(*until),
             Phase::Running { until, .. } | Phase::Draining { until, .. } => *until,
             Phase::Stopping(stop) => Some(stop.until()),
-            Phase::Waiting | Phase::Stopped(_) => None,
+            Phase::Waiting | Phase::Passing { .. } | Phase::Stopped(_) => None,
         };
         let wait = until.map_or(ATTEMPT_MAX, |until| until.since(now).min(ATTEMPT_MAX));
         (wait >= ATTEMPT_MIN).then_some(wait)
@@ -131,7 +196,8 @@ impl Engine {
 
     /// Whether the end of the invocation has to wait for a batch, on its way or about to be.
     pub(super) fn has_to_flush(&self, now: Timestamp) -> bool {
-        self.spool.is_sending() || (now >= self.sending.not_before && self.can_send_at(now))
+        let can_send = now >= self.sending.not_before && self.can_send_at(now);
+        self.breaker.may_wait() && (self.spool.is_sending() || can_send)
     }
 
     /// Whether another attempt is possible, now or after a pause that ends in time.
@@ -155,6 +221,7 @@ impl Engine {
         let when = match &self.phase {
             Phase::Flushing { .. } | Phase::Stopping(_) => self.sending.not_before,
             Phase::Running { .. } | Phase::Draining { .. } => self.aged()?,
+            Phase::Passing { .. } => self.due_alongside()?.max(self.sending.not_before),
             Phase::Waiting if self.runs_unwatched() => self.aged()?,
             Phase::Waiting | Phase::Stopped(_) => return None,
         };
@@ -213,6 +280,12 @@ impl Engine {
             self.notice(now, &format!("xray {code}"), line);
         }
         self.tally.sent(left);
+        let after = (!self.sending.is_behind_freeze).then(|| now.since(self.sending.began));
+        self.breaker.answered(after);
+        self.sending.is_excused = false;
+        if let Phase::Flushing { since, .. } = &mut self.phase {
+            *since = now;
+        }
         self.sending.needs_mending = false;
         self.sending.documents = (self.sending.documents * 2).min(DOCUMENTS_PER_CALL_MAX);
         if answered.unprocessed.iter().any(|item| item.retriable) {
@@ -231,9 +304,14 @@ impl Engine {
         let documents = self.settle_batch(|_| !is_given_up);
         self.tally.failed(failure_reason(&failure.kind));
         self.sending.needs_mending = retry == Retry::WhenMended;
+        if self.is_freezes_fault(failure) {
+            return;
+        }
+        let probe = self.breaker.failed(&failure.kind, &mut self.sending.backoff);
         match retry {
             Retry::Later { at_least } => {
-                self.sending.not_before = now.after(self.sending.backoff.failed(at_least));
+                let pause = self.sending.backoff.failed(at_least);
+                self.sending.not_before = now.after(pause.max(probe.unwrap_or_default()));
             }
             Retry::Smaller => self.sending.documents = (failure.documents().unwrap_or(1) / 2).max(1),
             Retry::WhenMended => self.sending.not_before = now.after(MENDED_PROBE),

@@ -1,6 +1,7 @@
 //! SHUTDOWN: from the source down. Empty the socket, wait a moment for the last records, tell what is open,
 //! send what is held, tell the tally, leave.
 
+use model::ids::RequestId;
 use model::time::Timestamp;
 use model::wire::telemetry::Status;
 use model::wire::xray_api::TelemetryRecord;
@@ -45,6 +46,7 @@ impl Stop {
 impl Engine {
     pub(super) fn stop(&mut self, now: Timestamp, stopping: Stopping) {
         let Stopping { reason, deadline } = stopping;
+        self.thawed(now);
         // Some emulators name no time; Lambda gives two seconds.
         let is_named = deadline > Timestamp::default();
         let deadline = if is_named {
@@ -100,7 +102,7 @@ impl Engine {
                 continue;
             };
             match invocation.ending() {
-                None if self.telemetry != Telemetry::Absent => {
+                None if self.telemetry != Telemetry::Absent && self.may_have_failed(&request, &reason) => {
                     // It never ended: the reason of the shutdown is the reason of its end.
                     let at = invocation.deadline.map_or(now, |deadline| deadline.min(now));
                     let ending = Ending {
@@ -115,6 +117,13 @@ impl Engine {
         self.release_all_open();
         self.release_waiting(|_| true);
         self.sending.hurry(now);
+    }
+
+    /// Whether the reason of the shutdown can be the reason of this invocation's end: those before the last one
+    /// had ended by then.
+    fn may_have_failed(&self, request: &RequestId, reason: &str) -> bool {
+        let is_last = self.passing.current.as_ref() == Some(request);
+        self.config.is_managed || (is_last && status_of(reason) != Status::Unknown)
     }
 
     /// Everything that could be sent is sent: X-Ray gets the tally, if it is there to take it.

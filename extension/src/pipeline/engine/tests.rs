@@ -2,9 +2,11 @@
 
 mod accounting;
 mod bench;
+mod breaker;
 mod intake;
 mod invocations;
 mod lifecycle;
 mod memory;
+mod passing;
 mod shutdown;
 mod signs;

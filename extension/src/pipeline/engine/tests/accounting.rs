@@ -8,6 +8,7 @@ use serde_json::json;
 
 use super::bench::{Bench, S, U, W, done, header, reading, report, start, subsegment, tracing};
 use crate::pipeline::event::Event;
+use crate::pipeline::flush::Mode;
 use crate::pipeline::outcome::{Answered, Failure, FailureKind, Outcome, Unprocessed, Unreached};
 
 fn item(document: Option<usize>, retriable: bool) -> Unprocessed {
@@ -169,6 +170,8 @@ enum Step {
     Refuse,
     Fail(bool),
     Wait(u16),
+    Freeze(u32),
+    EndSignalled(u8),
     Stop(&'static str),
 }
 
@@ -193,7 +196,19 @@ fn step() -> impl Strategy<Value = Step> {
         1 => Just(Step::Refuse),
         2 => any::<bool>().prop_map(Step::Fail),
         4 => (0u16..4000).prop_map(Step::Wait),
+        1 => (0u32..600_000).prop_map(Step::Freeze),
+        2 => (0u8..4).prop_map(Step::EndSignalled),
         1 => reason.prop_map(Step::Stop),
+    ]
+}
+
+fn mode() -> impl Strategy<Value = Mode> {
+    let periods = (1u64..5000).prop_map(|millis| Mode::Periodic(Duration::from_millis(millis)));
+    prop_oneof![
+        Just(Mode::Adaptive),
+        Just(Mode::End),
+        Just(Mode::Continuous),
+        periods
     ]
 }
 
@@ -256,6 +271,11 @@ fn take(bench: &mut Bench, step: Step, invoked: &mut usize) {
             );
         }
         Step::Junk => bench.datagram("{"),
+        Step::Freeze(millis) => bench.freeze(Duration::from_millis(millis.into())),
+        Step::EndSignalled(request) => {
+            let request = format!("r-{request}-{invoked}");
+            bench.done_datagram(&request);
+        }
         Step::Overrun
         | Step::LogsDropped
         | Step::Subscribed(_)
@@ -293,9 +313,13 @@ proptest! {
     #[test]
     fn the_sum_holds_and_every_invoke_and_shutdown_is_answered(
         managed in any::<bool>(),
+        flush in mode(),
         steps in proptest::collection::vec(step(), 1..60),
     ) {
-        let mut bench = Bench::with(|config| config.is_managed = managed);
+        let mut bench = Bench::with(|config| {
+            config.is_managed = managed;
+            config.flush = flush;
+        });
         let mut invoked = 0;
         let mut is_stopped = false;
         for step in steps {

@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 use super::super::{Config, Engine};
 use crate::logging::Line;
 use crate::pipeline::event::{Effect, Event, Stopping};
+use crate::pipeline::flush::Mode;
 use crate::pipeline::identity::{Emission, PlatformSegments, Rescue};
 use crate::pipeline::invocation::Invoked;
 use crate::pipeline::memory::{Process, Reading};
@@ -42,6 +43,8 @@ pub(super) struct Bench {
     /// Documents that were taken.
     pub(super) delivered: Vec<Value>,
     pub(super) nexts: usize,
+    /// When the last call began, for those who play a destination.
+    pub(super) called: Timestamp,
     pub(super) lines: Vec<Line>,
     pub(super) forgotten: usize,
     /// How often the allocator was asked for what it keeps.
@@ -64,6 +67,7 @@ impl Bench {
                 is_aws: false,
                 rescue: Rescue::Faults,
             },
+            flush: Mode::Adaptive,
             is_managed: false,
             function: Function {
                 name: "orders-fn".into(),
@@ -81,6 +85,7 @@ impl Bench {
             sending: Vec::new(),
             delivered: Vec::new(),
             nexts: 0,
+            called: Timestamp::default(),
             lines: Vec::new(),
             forgotten: 0,
             given_back: 0,
@@ -106,12 +111,26 @@ impl Bench {
         self.now = end;
     }
 
+    /// Nobody is woken while this passes.
+    pub(super) fn freeze(&mut self, lasts: Duration) {
+        self.now = self.now.after(lasts);
+    }
+
+    /// A recorder says that this request is done.
+    pub(super) fn done_datagram(&mut self, request: &str) {
+        let datagram = model::wire::done::datagram(&request.parse().unwrap());
+        self.event(Event::Arrived(vec![datagram.into()]));
+    }
+
     pub(super) fn event(&mut self, event: Event) {
         let mut events = vec![event];
         while let Some(event) = events.pop() {
             for effect in self.engine.handle(self.now, event) {
                 match effect {
-                    Effect::Send(batch, wait) => self.sending.push((batch, wait)),
+                    Effect::Send(batch, wait) => {
+                        self.called = self.now;
+                        self.sending.push((batch, wait));
+                    }
                     Effect::Drain => events.push(Event::Drained),
                     Effect::Next => self.nexts += 1,
                     Effect::GiveBack => self.given_back += 1,
@@ -179,18 +198,25 @@ impl Bench {
 
     /// X-Ray takes everything that is on its way and what follows.
     pub(super) fn accept(&mut self) {
-        while let Some((batch, _)) = self.sending.pop() {
-            for document in batch.documents.iter() {
-                self.delivered
-                    .push(serde_json::from_slice(&document.bytes).unwrap());
-            }
-            let documents = batch.documents.len();
-            drop(batch);
-            self.event(Event::Settled(Outcome::Answered(Answered {
-                documents,
-                unprocessed: Vec::new(),
-            })));
+        while self.answer() {}
+    }
+
+    /// X-Ray takes what is on its way. False if there is nothing.
+    pub(super) fn answer(&mut self) -> bool {
+        let Some((batch, _)) = self.sending.pop() else {
+            return false;
+        };
+        for document in batch.documents.iter() {
+            self.delivered
+                .push(serde_json::from_slice(&document.bytes).unwrap());
         }
+        let documents = batch.documents.len();
+        drop(batch);
+        self.event(Event::Settled(Outcome::Answered(Answered {
+            documents,
+            unprocessed: Vec::new(),
+        })));
+        true
     }
 
     pub(super) fn fail(&mut self, kind: FailureKind) {
