@@ -22,6 +22,8 @@ use crate::pipeline::memory::Reading;
 pub struct Queues {
     /// From Lambda.
     pub signals: mpsc::Receiver<(Signal, Gate)>,
+    /// From the TCP side of the daemon's port.
+    pub posted: mpsc::Receiver<Vec<String>>,
     /// From the telemetry listener.
     pub deliveries: mpsc::Receiver<Delivery>,
     /// To the outbound.
@@ -85,6 +87,8 @@ impl App {
                     Some(Done::Told) => Event::Told,
                     None => self.lose_outbound(),
                 },
+                // Before the records: who posted has its answer, so this is older than the end of the invocation.
+                Some(documents) = self.queues.posted.recv() => Event::Posted(documents),
                 Some(delivery) = self.queues.deliveries.recv() => Event::Delivered(delivery),
                 () = arrived(self.socket.as_ref(), &self.backlog) => self.look(),
                 () = wake => Event::Tick,
@@ -100,8 +104,11 @@ impl App {
         Event::OutboundLost
     }
 
-    /// The next few datagrams, after the socket was emptied as far as it goes.
+    /// Documents that were posted, or the next few datagrams, after the socket was emptied as far as it goes.
     fn look(&mut self) -> Event {
+        if let Ok(documents) = self.queues.posted.try_recv() {
+            return Event::Posted(documents);
+        }
         self.backlog
             .set_room(self.engine.room().get().try_into().unwrap_or(usize::MAX));
         if let Some(socket) = &mut self.socket {
@@ -163,7 +170,7 @@ impl App {
     fn read_memory(&mut self, event: &Event) -> Option<Reading> {
         let queued = self.backlog.bytes();
         let reading = match event {
-            Event::Invoked(_) | Event::Drained => self.memory.everything(queued),
+            Event::Invoked(_) | Event::Drained | Event::Posted(_) => self.memory.everything(queued),
             Event::Arrived(datagrams) => {
                 self.unread_bytes += datagrams.iter().map(|datagram| datagram.len()).sum::<usize>();
                 if self.unread_bytes < MEMORY_READ_EVERY {
@@ -211,7 +218,10 @@ impl App {
             .engine
             .drain_until()
             .is_some_and(|until| Clock.now() >= until);
-        let is_last = is_empty && self.backlog.len() <= DATAGRAMS_PER_LOOK && !self.backlog.has_overrun();
+        let is_last = is_empty
+            && self.queues.posted.is_empty()
+            && self.backlog.len() <= DATAGRAMS_PER_LOOK
+            && !self.backlog.has_overrun();
         match at_most.checked_sub(DATAGRAMS_PER_LOOK) {
             Some(at_most) if !is_last && !is_late => Step::Drain { at_most },
             _ => Step::Event(Event::Drained),

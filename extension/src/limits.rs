@@ -71,10 +71,27 @@ pub const UDP_RECEIVE_BUFFER: usize = 4 * 1024 * 1024;
 pub const TELEMETRY_BODY_MAX: usize = 1024 * 1024;
 /// Telemetry deliveries waiting for the engine; at the limit the listener makes Lambda wait.
 pub const TELEMETRY_QUEUE: usize = 16;
-/// Connections the telemetry listener serves at once; further ones wait to be accepted.
-pub const TELEMETRY_CONNECTIONS: usize = 32;
-/// Pause after a connection could not be accepted (out of descriptors).
-pub const TELEMETRY_ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+/// Largest body of a request to the TCP side of the daemon's port. A larger one is answered 413: its sender can
+/// send fewer documents at once.
+pub const DOCUMENT_BODY_MAX: usize = 1024 * 1024;
+/// Such bodies in memory at once; further ones are left in their connections.
+pub const DOCUMENT_BODIES: usize = 2;
+/// Requests with documents waiting for the engine; at the limit their senders wait for the answer.
+pub const DOCUMENT_QUEUE: usize = 1;
+
+/// Connections a listener serves at once. For a further one the oldest without a request is closed; if all are
+/// within a request it waits.
+pub const HTTP_CONNECTIONS: usize = 32;
+/// Longest head of a request; a longer one is refused.
+pub const HTTP_HEAD_MAX_BYTES: usize = 32 * 1024;
+/// Longest wait for the body of a request; then it is given up.
+pub const HTTP_BODY_WAIT: Duration = Duration::from_millis(5000);
+/// Bytes of a body over its limit that are read and thrown away so that its sender hears why. Beyond it the
+/// connection is closed.
+pub const HTTP_DISCARD_MAX: usize = 8 * 1024 * 1024;
+/// Pause after a connection could not be accepted (out of descriptors, or all places within a request).
+pub const HTTP_ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
 /// Invocations known at once. Managed instances run up to 1,600; at the limit the oldest is closed as it stands.
 pub const OPEN_INVOCATIONS: usize = 2048;

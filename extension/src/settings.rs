@@ -50,7 +50,7 @@ impl Vars for ProcessVars {
 /// Everything that is read from the environment.
 #[derive(Debug, Clone)]
 pub struct Settings {
-    /// Where datagrams of the X-Ray daemon's protocol are received.
+    /// Where datagrams of the X-Ray daemon's protocol are received, and `POST /TraceSegments` over TCP.
     ///
     /// Default 127.0.0.1:2000, where every SDK looks. Change it when something else holds that port,
     /// together with the function's `AWS_XRAY_DAEMON_ADDRESS`. `FLUOROSCOPE_UDP_ADDRESS`, host:port.

@@ -11,11 +11,12 @@ use model::wire::telemetry::{Delivery, InitKind};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::app::{App, Queues};
+use crate::inbound::documents::DocumentListener;
 use crate::inbound::telemetry::TelemetryListener;
 use crate::inbound::udp::DatagramSocket;
 use crate::lambda::lifecycle::{self, Gate, Signal, Signals};
 use crate::lambda::subscribe::{SubscribeError, subscribe};
-use crate::limits::{SUBSCRIBE_MAX, TELEMETRY_QUEUE};
+use crate::limits::{DOCUMENT_QUEUE, SUBSCRIBE_MAX, TELEMETRY_QUEUE};
 use crate::logging::{Level, Line, Log};
 use crate::outbound::credentials::CredentialSource;
 use crate::outbound::endpoint::Endpoint;
@@ -38,6 +39,7 @@ pub async fn run(settings: Settings, log: Log) -> ExitCode {
         return ExitCode::FAILURE;
     }
     let socket = bind_socket(&settings, log);
+    let documents = bind_documents(&settings, socket.as_ref(), log).await;
     let listener = bind_listener(log).await;
     let is_managed = settings.sandbox.init_kind == InitKind::ManagedInstances;
 
@@ -57,6 +59,7 @@ pub async fn run(settings: Settings, log: Log) -> ExitCode {
         is_managed,
         extension_id,
         socket,
+        documents,
         listener,
         signals,
     };
@@ -86,6 +89,7 @@ struct Setup {
     is_managed: bool,
     extension_id: String,
     socket: Option<DatagramSocket>,
+    documents: Option<DocumentListener>,
     listener: Option<TelemetryListener>,
     signals: mpsc::Receiver<(Signal, Gate)>,
 }
@@ -98,10 +102,15 @@ async fn trace(setup: Setup, subscribed: oneshot::Sender<()>) {
         is_managed,
         extension_id,
         socket,
+        documents,
         listener,
         signals,
     } = setup;
     settings.defect.inspect(|defect| defect.play_at_start());
+    let (document_sender, posted) = mpsc::channel(DOCUMENT_QUEUE);
+    if let Some(documents) = documents {
+        tokio::spawn(documents.serve(document_sender));
+    }
     let (delivery_sender, deliveries) = mpsc::channel(TELEMETRY_QUEUE);
     let is_subscribed = listen(listener, &extension_id, delivery_sender, log).await;
     // The poller is gone only with the process.
@@ -118,6 +127,7 @@ async fn trace(setup: Setup, subscribed: oneshot::Sender<()>) {
         socket,
         Queues {
             signals,
+            posted,
             deliveries,
             jobs,
             done,
@@ -177,6 +187,32 @@ fn bind_socket(settings: &Settings, log: Log) -> Option<DatagramSocket> {
             );
             log.write(
                 line.with("address", settings.udp_address.to_string())
+                    .with("cause", error.to_string()),
+            );
+            None
+        }
+    }
+}
+
+/// The TCP side of the same port, which takes what no datagram carries.
+async fn bind_documents(
+    settings: &Settings,
+    socket: Option<&DatagramSocket>,
+    log: Log,
+) -> Option<DocumentListener> {
+    // The system may have chosen the port.
+    let address = socket.and_then(|socket| socket.address().ok());
+    let address = address.unwrap_or(settings.udp_address);
+    match DocumentListener::bind(address).await {
+        Ok(listener) => Some(listener),
+        Err(error) => {
+            let line = Line::new(
+                Level::Warn,
+                "cannot receive segments over TCP: the port is taken; set FLUOROSCOPE_UDP_ADDRESS and the function's \
+                 AWS_XRAY_DAEMON_ADDRESS to a free one, or send them as datagrams",
+            );
+            log.write(
+                line.with("address", address.to_string())
                     .with("cause", error.to_string()),
             );
             None

@@ -55,6 +55,13 @@ impl Script {
         self.step(json!({ "otlp": spans }))
     }
 
+    /// Posts subsegments to the TCP side of the daemon's port and answers with what it was answered; what is not
+    /// given is filled in.
+    #[must_use]
+    pub fn post(self, documents: &[Value]) -> Self {
+        self.step(json!({ "post": documents }))
+    }
+
     /// Works this long.
     #[must_use]
     pub fn work_ms(self, millis: u64) -> Self {

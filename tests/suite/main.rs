@@ -9,6 +9,7 @@ mod environments_of_lambda;
 mod failures;
 mod fixtures;
 mod inert;
+mod oversize;
 mod shutdown;
 mod signs;
 mod telemetry;

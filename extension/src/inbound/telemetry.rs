@@ -3,23 +3,19 @@
 //! Any path, always 200: a refused delivery is sent again for ever. It has to listen on every interface of
 //! the sandbox, so bodies are bounded and nothing they say can do more than add counted records.
 
-use std::convert::Infallible;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
-use std::sync::Arc;
 
 use bytes::Bytes;
-use http_body_util::{BodyExt, Empty, Limited};
+use http_body_util::Full;
 use hyper::body::Incoming;
-use hyper::server::conn::http1;
-use hyper::service::service_fn;
 use hyper::{Request, Response};
-use hyper_util::rt::TokioIo;
 use model::wire::telemetry::{self, Delivery, Rejects};
-use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{Semaphore, mpsc};
+use tokio::net::TcpListener;
+use tokio::sync::mpsc;
 
-use crate::limits::{TELEMETRY_ACCEPT_PAUSE, TELEMETRY_BODY_MAX, TELEMETRY_CONNECTIONS};
+use super::http::{self, NoBody};
+use crate::limits::TELEMETRY_BODY_MAX;
 
 /// A bound listener.
 pub struct TelemetryListener {
@@ -46,89 +42,59 @@ impl TelemetryListener {
 
     /// Serves until nobody takes deliveries any more.
     pub async fn serve(self, deliveries: mpsc::Sender<Delivery>) {
-        let connections = Arc::new(Semaphore::new(TELEMETRY_CONNECTIONS));
-        while !deliveries.is_closed() {
-            let Ok(place) = Arc::clone(&connections).acquire_owned().await else {
-                return;
-            };
-            // A failed accept (out of descriptors) passes.
-            let Ok((stream, _)) = self.listener.accept().await else {
-                tokio::time::sleep(TELEMETRY_ACCEPT_PAUSE).await;
-                continue;
-            };
-            let deliveries = deliveries.clone();
-            tokio::spawn(async move {
-                serve_connection(stream, deliveries).await;
-                drop(place);
-            });
-        }
+        http::serve(self.listener, http::Desk::Telemetry(Desk::new(deliveries))).await;
     }
 }
 
-async fn serve_connection(stream: TcpStream, deliveries: mpsc::Sender<Delivery>) {
-    let service = service_fn(move |request: Request<Incoming>| {
-        let deliveries = deliveries.clone();
-        async move {
-            let delivery = read(request).await;
-            // Nobody left to take it: the process is ending.
-            let _ = deliveries.send(delivery).await;
-            Ok::<_, Infallible>(Response::new(Empty::<Bytes>::new()))
-        }
-    });
-    // A broken connection costs the delivery it carried, which Lambda sends again.
-    let _ = http1::Builder::new()
-        .serve_connection(TokioIo::new(stream), service)
-        .await;
+/// Takes deliveries in.
+#[derive(Clone)]
+pub(super) struct Desk {
+    deliveries: mpsc::Sender<Delivery>,
 }
 
-async fn read(request: Request<Incoming>) -> Delivery {
-    match Limited::new(request.into_body(), TELEMETRY_BODY_MAX)
-        .collect()
-        .await
-    {
-        Ok(body) => telemetry::decode(&body.to_bytes()),
-        Err(_) => Delivery {
-            records: Vec::new(),
-            rejects: Rejects {
-                damaged: 1,
-                ..Rejects::default()
+impl Desk {
+    pub(super) const fn new(deliveries: mpsc::Sender<Delivery>) -> Self {
+        Self { deliveries }
+    }
+
+    pub(super) fn is_closed(&self) -> bool {
+        self.deliveries.is_closed()
+    }
+
+    /// None if the body did not come whole: not answered, it is sent again.
+    pub(super) async fn answer(&self, request: Request<Incoming>) -> Option<Response<Full<Bytes>>> {
+        let delivery = match http::body(request, TELEMETRY_BODY_MAX).await {
+            Ok(body) => telemetry::decode(&body),
+            Err(NoBody::TooLarge) => Delivery {
+                records: Vec::new(),
+                rejects: Rejects {
+                    damaged: 1,
+                    ..Rejects::default()
+                },
             },
-        },
+            Err(NoBody::Broken) => return None,
+        };
+        // Nobody left to take it: the process is ending.
+        let _ = self.deliveries.send(delivery).await;
+        Some(Response::new(Full::default()))
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use tokio::io::{AsyncReadExt, AsyncWriteExt};
-
+    use super::super::http::tests::ask;
     use super::*;
 
     /// Posts a body on a connection of its own; the status line and the delivery it led to.
     async fn post(path: &str, body: &[u8]) -> (String, Delivery) {
         let listener = TelemetryListener::bind().await.unwrap();
-        let port = listener.port().unwrap();
+        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, listener.port().unwrap()));
         let (sender, mut deliveries) = mpsc::channel(1);
         let server = tokio::spawn(listener.serve(sender));
-        let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port)).await.unwrap();
-        let head = format!(
-            "POST {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-length: {}\r\n\r\n",
-            body.len()
-        );
-        stream.write_all(head.as_bytes()).await.unwrap();
-        // A body over the bound may be left unread: the answer stands all the same.
-        let _ = stream.write_all(body).await;
-        let delivery = deliveries.recv().await.unwrap();
-        let mut answer = Vec::new();
-        let _ = stream.read_to_end(&mut answer).await;
+        let answer = ask(address, "POST", path, body).await;
         server.abort();
-        (
-            String::from_utf8_lossy(&answer)
-                .lines()
-                .next()
-                .unwrap_or_default()
-                .to_owned(),
-            delivery,
-        )
+        let status = answer.lines().next().unwrap_or_default().to_owned();
+        (status, deliveries.recv().await.unwrap())
     }
 
     #[tokio::test]

@@ -26,7 +26,7 @@ pub enum Event {
     /// Datagrams came.
     Arrived(Vec<Box<[u8]>>),
     /// Documents came over TCP: the strings of one PutTraceSegments request, each a document or an array of them.
-    Posted(Vec<Box<str>>),
+    Posted(Vec<String>),
     /// So many datagrams were given up unseen: they came faster than they could be looked at.
     Overrun(u64),
     /// The socket is empty: the answer to [`Effect::Drain`].

@@ -48,6 +48,20 @@ pub enum Refusal {
     BadName,
 }
 
+impl Refusal {
+    /// X-Ray's code for it, as far as one is known.
+    pub const fn error_code(self) -> &'static str {
+        match self {
+            Self::TooLarge => "InvalidSegment",
+            Self::NotUtf8 | Self::NotJson | Self::NotObject => "JSONFormatError",
+            Self::EmptyArray | Self::BadId => "MissingId",
+            Self::BadTraceId => "InvalidTraceId",
+            Self::BadParentId => "MissingParentId",
+            Self::BadName => "InvalidName",
+        }
+    }
+}
+
 /// A `parent_id` and the place of its 16 digits in the document.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Parent {
@@ -153,6 +167,14 @@ pub(super) fn look(document: &[u8]) -> Result<Head, Refusal> {
         Err(_) => return Err(Refusal::NotJson),
     };
     members.judge(text)
+}
+
+/// The id of a document that may be refused, as it is spelled.
+pub fn id(document: &[u8]) -> Option<String> {
+    let members = serde_json::Deserializer::from_slice(document)
+        .deserialize_map(MembersVisitor)
+        .ok()?;
+    plain_text(members.id).map(str::to_owned)
 }
 
 /// A hash of the bytes: equal for equal documents in this process, and as good as never for others.

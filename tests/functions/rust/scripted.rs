@@ -69,6 +69,8 @@ impl Recorder {
             self.burst(documents);
         } else if let Some(spans) = step["otlp"].as_u64() {
             otlp::post(&self.header, spans)?;
+        } else if let Some(documents) = step["post"].as_array() {
+            return self.post(documents).map(Some);
         } else if let Some(millis) = step["work_ms"].as_u64() {
             tokio::time::sleep(Duration::from_millis(millis)).await;
         } else if let Some(message) = text("raise") {
@@ -119,6 +121,17 @@ impl Recorder {
             });
             self.send(format!("{FRAME}{}", self.document(&document)).as_bytes());
         }
+    }
+
+    /// PutTraceSegments at the daemon's port; the answer's body.
+    fn post(&self, documents: &[Value]) -> Result<Value, Error> {
+        let documents: Vec<String> = documents.iter().map(|document| self.document(document)).collect();
+        let url = format!(
+            "http://{}/TraceSegments",
+            std::env::var("AWS_XRAY_DAEMON_ADDRESS")?
+        );
+        let mut answer = ureq::post(url).send_json(json!({ "TraceSegmentDocuments": documents }))?;
+        Ok(answer.body_mut().read_json()?)
     }
 
     /// As SDKs do: nobody listening is no error of the function's.

@@ -32,7 +32,7 @@ impl Engine {
         }
     }
 
-    pub(super) fn take_posted(&mut self, now: Timestamp, documents: Vec<Box<str>>) {
+    pub(super) fn take_posted(&mut self, now: Timestamp, documents: Vec<String>) {
         for document in documents {
             self.take_body(now, Origin::Tcp, document.as_bytes());
         }

@@ -9,11 +9,7 @@ use crate::pipeline::event::Event;
 use crate::pipeline::tally::Sign;
 
 fn post(bench: &mut Bench, documents: &[String]) {
-    let documents = documents
-        .iter()
-        .map(|document| document.as_str().into())
-        .collect();
-    bench.event(Event::Posted(documents));
+    bench.event(Event::Posted(documents.to_vec()));
 }
 
 fn nested(id: u64, filler: usize) -> Value {
