@@ -10,8 +10,8 @@ use std::fmt;
 use std::io::Read;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-use aws_credential_types::Credentials;
 use http::header::{AUTHORIZATION, HeaderValue, InvalidHeaderValue};
 use model::time::Timestamp;
 use reqwest::Url;
@@ -31,12 +31,28 @@ impl Secret {
     pub fn new(text: impl Into<String>) -> Self {
         Self(text.into())
     }
+
+    /// The text, for what has to be signed or sent.
+    pub fn reveal(&self) -> &str {
+        &self.0
+    }
 }
 
 impl fmt::Debug for Secret {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("«secret»")
     }
+}
+
+/// What requests are signed with.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Keys {
+    /// Says whose signature it is.
+    pub access_key_id: String,
+    /// What is signed with.
+    pub secret_access_key: Secret,
+    /// What goes with temporary keys.
+    pub session_token: Option<Secret>,
 }
 
 /// What the environment says about credentials. Empty values count as absent.
@@ -132,7 +148,7 @@ pub struct CredentialSource {
 
 #[derive(Debug)]
 enum Origin {
-    Environment(Credentials),
+    Environment(Arc<Keys>),
     Container(Container),
     Nowhere,
 }
@@ -144,9 +160,9 @@ struct Container {
     token_file: Option<PathBuf>,
 }
 
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 struct Fetched {
-    credentials: Credentials,
+    keys: Arc<Keys>,
     expires: Option<Timestamp>,
 }
 
@@ -174,25 +190,25 @@ impl CredentialSource {
     ///
     /// # Errors
     /// If there are none, or the container endpoint gives none within its bound.
-    pub async fn current(&mut self, deadline: Deadline) -> Result<Credentials, CredentialError> {
+    pub async fn current(&mut self, deadline: Deadline) -> Result<Arc<Keys>, CredentialError> {
         let container = match &self.origin {
-            Origin::Environment(credentials) => return Ok(credentials.clone()),
+            Origin::Environment(keys) => return Ok(Arc::clone(keys)),
             Origin::Nowhere => return Err(CredentialError::Missing),
             Origin::Container(container) => container,
         };
         let now = deadline.now();
         if let Some(cached) = self.cached.as_ref().filter(|cached| cached.is_fresh(now)) {
-            return Ok(cached.credentials.clone());
+            return Ok(Arc::clone(&cached.keys));
         }
         match container.fetch(deadline).await {
             Ok(fetched) => {
-                let credentials = fetched.credentials.clone();
+                let keys = Arc::clone(&fetched.keys);
                 self.cached = Some(fetched);
-                Ok(credentials)
+                Ok(keys)
             }
             // About to expire is still good enough for this call.
             Err(error) => match self.cached.as_ref().filter(|cached| cached.is_valid(now)) {
-                Some(cached) => Ok(cached.credentials.clone()),
+                Some(cached) => Ok(Arc::clone(&cached.keys)),
                 None => Err(error),
             },
         }
@@ -213,8 +229,11 @@ fn origin(settings: CredentialSettings) -> Origin {
     let text = |value: Option<String>| value.filter(|value| !value.trim().is_empty());
     let secret = |value: Option<Secret>| value.filter(|value| !value.0.trim().is_empty());
     if let (Some(id), Some(key)) = (text(settings.access_key_id), secret(settings.secret_access_key)) {
-        let token = secret(settings.session_token).map(|token| token.0);
-        return Origin::Environment(Credentials::new(id, key.0, token, None, "environment"));
+        return Origin::Environment(Arc::new(Keys {
+            access_key_id: id,
+            secret_access_key: key,
+            session_token: secret(settings.session_token),
+        }));
     }
     match text(settings.container_uri) {
         Some(uri) => Origin::Container(Container {
@@ -315,13 +334,16 @@ fn read_answer(bytes: &[u8]) -> Result<Fetched, &'static str> {
     };
     let id = text("AccessKeyId").ok_or("no AccessKeyId")?;
     let key = text("SecretAccessKey").ok_or("no SecretAccessKey")?;
-    let token = text("Token").map(str::to_owned);
     let expires = match text("Expiration") {
         Some(time) => Some(Timestamp::parse_iso8601(time).ok_or("unreadable Expiration")?),
         None => None,
     };
     Ok(Fetched {
-        credentials: Credentials::new(id, key, token, None, "container"),
+        keys: Arc::new(Keys {
+            access_key_id: id.to_owned(),
+            secret_access_key: Secret::new(key),
+            session_token: text("Token").map(Secret::new),
+        }),
         expires,
     })
 }

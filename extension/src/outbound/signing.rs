@@ -1,212 +1,198 @@
-//! Signs requests for X-Ray: signature version 4, in headers.
+//! Signs calls to X-Ray: AWS's signature version 4, in headers.
+//!
+//! Every call is a `POST` of JSON without a query, so the canonical request has one form. aws-sigv4, which
+//! knows all forms, is the oracle of the tests (docs/decisions/0006-own-signature.md).
 //!
 //! Pure: the time comes from outside. Header values that grant access are marked sensitive, so nothing
 //! that prints a request prints them.
 
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::sync::Arc;
 
-use aws_credential_types::Credentials;
-use aws_sigv4::http_request::{SignableBody, SignableRequest, SigningSettings, sign as sigv4};
-use aws_sigv4::sign::v4;
-use http::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, InvalidHeaderName, InvalidHeaderValue};
+use http::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, InvalidHeaderValue};
 use model::time::Timestamp;
+use reqwest::Url;
+use ring::{digest, hmac};
 
-/// What X-Ray's requests carry.
-pub const JSON: &str = "application/json";
+use super::credentials::Keys;
 
-/// A request before it is signed.
+const JSON: &str = "application/json";
+const ALGORITHM: &str = "AWS4-HMAC-SHA256";
+const SERVICE: &str = "xray";
+const DATE: HeaderName = HeaderName::from_static("x-amz-date");
+const TOKEN: HeaderName = HeaderName::from_static("x-amz-security-token");
+
+/// A call before it is signed.
 #[derive(Debug, Clone, Copy)]
-pub struct Unsigned<'a> {
-    /// `POST` for every operation of X-Ray.
-    pub method: &'a str,
+pub struct Post<'a> {
     /// The whole address.
-    pub url: &'a str,
-    /// The content type, which is signed too.
-    pub content_type: &'a str,
+    pub url: &'a Url,
     /// The content, whose hash is signed.
     pub body: &'a [u8],
 }
 
-/// What a signature is good for.
-#[derive(Debug, Clone, Copy)]
-pub struct Scope<'a> {
-    /// Name of the service in signatures.
-    pub service: &'a str,
-    /// The region.
-    pub region: &'a str,
+/// Signs for one region, and keeps the key that is derived anew each day.
+#[derive(Debug)]
+pub struct Signer {
+    region: String,
+    derived: Option<Derived>,
 }
 
-impl<'a> Scope<'a> {
-    /// X-Ray in a region.
-    pub fn xray(region: &'a str) -> Self {
+#[derive(Debug)]
+struct Derived {
+    keys: Arc<Keys>,
+    day: String,
+    key: hmac::Key,
+}
+
+/// The credentials hold characters that headers cannot.
+#[derive(Debug, thiserror::Error)]
+#[error("could not sign the request: check the credentials in the environment for stray characters")]
+pub struct SignError(#[from] InvalidHeaderValue);
+
+impl Signer {
+    /// A signer for X-Ray in a region.
+    pub fn new(region: impl Into<String>) -> Self {
         Self {
-            service: "xray",
-            region,
+            region: region.into(),
+            derived: None,
         }
     }
-}
 
-/// Why a request could not be signed.
-#[derive(Debug, thiserror::Error)]
-pub enum SignError {
-    /// A part is missing that the signer asks for.
-    #[error("could not prepare the signature")]
-    Parameters(#[from] v4::signing_params::BuildError),
-    /// The request cannot be brought into its canonical form.
-    #[error("could not sign the request: check the credentials in the environment for stray characters")]
-    Request(#[from] aws_sigv4::http_request::SigningError),
-    /// The signer's header has an impossible name.
-    #[error("could not write a header of the signature")]
-    Name(#[from] InvalidHeaderName),
-    /// The signer's header has an impossible value.
-    #[error("could not write a header of the signature: check the credentials for stray characters")]
-    Value(#[from] InvalidHeaderValue),
-}
-
-/// The headers to send with `request`: its content type and the signature's.
-///
-/// # Errors
-/// If the credentials hold characters that headers cannot.
-pub fn sign(
-    request: Unsigned<'_>,
-    scope: Scope<'_>,
-    credentials: &Credentials,
-    now: Timestamp,
-) -> Result<HeaderMap, SignError> {
-    let identity = credentials.clone().into();
-    let parameters = v4::SigningParams::builder()
-        .identity(&identity)
-        .region(scope.region)
-        .name(scope.service)
-        .time(system_time(now))
-        .settings(SigningSettings::default())
-        .build()?
-        .into();
-    let signable = SignableRequest::new(
-        request.method,
-        request.url,
-        [(CONTENT_TYPE.as_str(), request.content_type)].into_iter(),
-        SignableBody::Bytes(request.body),
-    )?;
-    let (instructions, _) = sigv4(signable, &parameters)?.into_parts();
-    let mut headers = HeaderMap::with_capacity(4);
-    headers.insert(CONTENT_TYPE, HeaderValue::from_str(request.content_type)?);
-    for header in instructions.into_parts().0 {
-        let mut value = HeaderValue::from_str(header.value())?;
-        value.set_sensitive(true);
-        headers.insert(HeaderName::from_bytes(header.name().as_bytes())?, value);
+    /// Forgets the derived key.
+    pub fn forget(&mut self) {
+        self.derived = None;
     }
-    Ok(headers)
+
+    /// The headers to send with `post`: its content type and the signature's.
+    ///
+    /// # Errors
+    /// If the credentials hold characters that headers cannot.
+    pub fn sign(&mut self, post: Post<'_>, keys: &Arc<Keys>, now: Timestamp) -> Result<HeaderMap, SignError> {
+        let time = basic_time(now);
+        let day = time.get(..8).unwrap_or_default();
+        let mut headers = HeaderMap::with_capacity(4);
+        let mut signed = "content-type;host;x-amz-date".to_owned();
+        let mut request = String::with_capacity(512);
+        request.push_str("POST\n");
+        push_path(&mut request, post.url.path());
+        push_all(&mut request, ["\n\ncontent-type:", JSON, "\nhost:"]);
+        push_host(&mut request, post.url);
+        push_all(&mut request, ["\nx-amz-date:", &time, "\n"]);
+        if let Some(token) = keys.session_token.as_ref().map(|token| token.reveal()) {
+            push_all(&mut request, ["x-amz-security-token:", token, "\n"]);
+            signed.push_str(";x-amz-security-token");
+            headers.insert(TOKEN, sensitive(token)?);
+        }
+        push_all(&mut request, ["\n", &signed, "\n"]);
+        push_hex(&mut request, sha256(post.body).as_ref());
+
+        let scope = ["/", day, "/", &self.region, "/", SERVICE, "/aws4_request"];
+        let mut text = String::with_capacity(256);
+        push_all(&mut text, [ALGORITHM, "\n", &time, "\n", day]);
+        push_all(&mut text, scope.into_iter().skip(2));
+        text.push('\n');
+        push_hex(&mut text, sha256(request.as_bytes()).as_ref());
+        let mut authorization = String::with_capacity(256);
+        push_all(
+            &mut authorization,
+            [ALGORITHM, " Credential=", &keys.access_key_id],
+        );
+        push_all(&mut authorization, scope);
+        push_all(&mut authorization, [", SignedHeaders=", &signed, ", Signature="]);
+        let signature = hmac::sign(self.key(keys, day), text.as_bytes());
+        push_hex(&mut authorization, signature.as_ref());
+
+        headers.insert(AUTHORIZATION, sensitive(&authorization)?);
+        headers.insert(DATE, HeaderValue::from_str(&time)?);
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static(JSON));
+        Ok(headers)
+    }
+
+    /// The key of a day, derived when keys or day are other ones than last time.
+    fn key(&mut self, keys: &Arc<Keys>, day: &str) -> &hmac::Key {
+        let derived = self
+            .derived
+            .take_if(|derived| derived.day == day && Arc::ptr_eq(&derived.keys, keys));
+        let derived = derived.unwrap_or_else(|| {
+            let secret = format!("AWS4{}", keys.secret_access_key.reveal());
+            let steps = [day, &self.region, SERVICE, "aws4_request"];
+            let first = hmac::Key::new(hmac::HMAC_SHA256, secret.as_bytes());
+            let key = steps.into_iter().fold(first, |key, step| {
+                hmac::Key::new(hmac::HMAC_SHA256, hmac::sign(&key, step.as_bytes()).as_ref())
+            });
+            Derived {
+                keys: Arc::clone(keys),
+                day: day.to_owned(),
+                key,
+            }
+        });
+        &self.derived.insert(derived).key
+    }
 }
 
-fn system_time(time: Timestamp) -> SystemTime {
-    UNIX_EPOCH + Duration::from_micros(u64::try_from(time.as_micros()).unwrap_or(0))
+fn sensitive(text: &str) -> Result<HeaderValue, InvalidHeaderValue> {
+    let mut value = HeaderValue::from_str(text)?;
+    value.set_sensitive(true);
+    Ok(value)
+}
+
+fn sha256(bytes: &[u8]) -> digest::Digest {
+    digest::digest(&digest::SHA256, bytes)
+}
+
+fn push_all<'a>(text: &mut String, parts: impl IntoIterator<Item = &'a str>) {
+    text.extend(parts);
+}
+
+fn push_hex(text: &mut String, bytes: &[u8]) {
+    for byte in bytes {
+        push_digits(text, *byte, *b"0123456789abcdef");
+    }
+}
+
+fn push_digits(text: &mut String, byte: u8, digits: [u8; 16]) {
+    for nibble in [byte >> 4, byte & 0x0f] {
+        let digit = digits.get(usize::from(nibble)).copied();
+        text.push(char::from(digit.unwrap_or_default()));
+    }
+}
+
+/// Empty segments are left out, and what is escaped in the address is escaped again.
+fn push_path(text: &mut String, path: &str) {
+    let mut segments = path.split('/').filter(|segment| !segment.is_empty()).peekable();
+    let is_folder = path.ends_with('/') || segments.peek().is_none();
+    for segment in segments {
+        text.push('/');
+        for byte in segment.bytes() {
+            if byte.is_ascii_alphanumeric() || b"-_.~".contains(&byte) {
+                text.push(char::from(byte));
+            } else {
+                text.push('%');
+                push_digits(text, byte, *b"0123456789ABCDEF");
+            }
+        }
+    }
+    if is_folder {
+        text.push('/');
+    }
+}
+
+/// The host as the HTTP client writes it: with the port, unless it is the scheme's own.
+fn push_host(text: &mut String, url: &Url) {
+    text.push_str(url.host_str().unwrap_or_default());
+    if let Some(port) = url.port() {
+        push_all(text, [":", &port.to_string()]);
+    }
+}
+
+/// `20260521T100000Z`.
+fn basic_time(time: Timestamp) -> String {
+    let mut text = time.to_iso8601();
+    text.truncate("2026-05-21T10:00:00".len());
+    text.retain(|letter| !matches!(letter, '-' | ':'));
+    text.push('Z');
+    text
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// The key pair of AWS's documented examples.
-    fn example_credentials(token: Option<&str>) -> Credentials {
-        let secret = "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY";
-        Credentials::new("AKIDEXAMPLE", secret, token.map(str::to_owned), None, "test")
-    }
-
-    fn header<'a>(headers: &'a HeaderMap, name: &str) -> &'a str {
-        headers.get(name).expect(name).to_str().unwrap()
-    }
-
-    /// The complete example of AWS's signature version 4 documentation (IAM ListUsers).
-    #[test]
-    fn the_documented_example_gets_its_documented_signature() {
-        let request = Unsigned {
-            method: "GET",
-            url: "https://iam.amazonaws.com/?Action=ListUsers&Version=2010-05-08",
-            content_type: "application/x-www-form-urlencoded; charset=utf-8",
-            body: b"",
-        };
-        let scope = Scope {
-            service: "iam",
-            region: "us-east-1",
-        };
-        let now = Timestamp::parse_iso8601("2015-08-30T12:36:00Z").unwrap();
-        let headers = sign(request, scope, &example_credentials(None), now).unwrap();
-        assert_eq!(header(&headers, "x-amz-date"), "20150830T123600Z");
-        assert_eq!(
-            header(&headers, "authorization"),
-            "AWS4-HMAC-SHA256 Credential=AKIDEXAMPLE/20150830/us-east-1/iam/aws4_request, \
-             SignedHeaders=content-type;host;x-amz-date, \
-             Signature=5d672d79c15b13162d9279b0855cfba6789a8edb4c82c400e06b5924a6f2b5d7"
-        );
-    }
-
-    /// The expected signature was computed once by botocore's signer from the same values.
-    #[test]
-    fn a_call_to_xray_with_a_session_token_is_signed_as_botocore_signs_it() {
-        let request = Unsigned {
-            method: "POST",
-            url: "http://127.0.0.1:3000/prefix/TraceSegments",
-            content_type: JSON,
-            body: br#"{"TraceSegmentDocuments":["{\"id\":\"00f067aa0ba902b7\"}"]}"#,
-        };
-        let now = Timestamp::from_micros(1_779_357_600_999_999);
-        let credentials = example_credentials(Some("session/token+with=signs"));
-        let headers = sign(request, Scope::xray("eu-west-1"), &credentials, now).unwrap();
-        assert_eq!(header(&headers, "x-amz-date"), "20260521T100000Z");
-        assert_eq!(
-            header(&headers, "x-amz-security-token"),
-            "session/token+with=signs"
-        );
-        assert_eq!(header(&headers, "content-type"), JSON);
-        assert_eq!(
-            header(&headers, "authorization"),
-            "AWS4-HMAC-SHA256 Credential=AKIDEXAMPLE/20260521/eu-west-1/xray/aws4_request, \
-             SignedHeaders=content-type;host;x-amz-date;x-amz-security-token, \
-             Signature=507011a7a72402745d24a05ad69984330a8cbcf82bc2a52a3e44e81104d42e36"
-        );
-    }
-
-    #[test]
-    fn nothing_that_grants_access_is_printed() {
-        let request = Unsigned {
-            method: "POST",
-            url: "http://127.0.0.1:3000/",
-            content_type: JSON,
-            body: b"",
-        };
-        let credentials = example_credentials(Some("session-token"));
-        let headers = sign(
-            request,
-            Scope::xray("eu-west-1"),
-            &credentials,
-            Timestamp::from_micros(0),
-        )
-        .unwrap();
-        let printed = format!("{headers:?}");
-        assert!(
-            !printed.contains("session-token") && !printed.contains("Signature="),
-            "{printed}"
-        );
-    }
-
-    #[test]
-    fn a_token_with_a_line_break_is_an_error_that_does_not_repeat_it() {
-        let request = Unsigned {
-            method: "POST",
-            url: "http://127.0.0.1:3000/",
-            content_type: JSON,
-            body: b"",
-        };
-        let credentials = example_credentials(Some("first\nsecond"));
-        let error = sign(
-            request,
-            Scope::xray("eu-west-1"),
-            &credentials,
-            Timestamp::from_micros(0),
-        )
-        .unwrap_err();
-        assert!(error.to_string().contains("stray characters"), "{error}");
-        assert!(!format!("{error:?}").contains("second"), "{error:?}");
-    }
-}
+mod tests;

@@ -23,7 +23,7 @@ use super::endpoint::Endpoint;
 use super::error::SendError;
 use super::limits::{ANSWER_MAX_BYTES, ATTEMPT_WAIT, OLDER_CONNECTION_SHARE, SECOND_ATTEMPT_MIN};
 use super::settle::settle;
-use super::signing::{JSON, Scope, Unsigned, sign};
+use super::signing::{Post, Signer};
 use crate::pipeline::outcome::{Answered, Failure, Outcome};
 
 /// The one sender of a process.
@@ -32,6 +32,7 @@ pub struct XraySender {
     endpoint: Endpoint,
     credentials: CredentialSource,
     connection: Connection,
+    signer: Signer,
     attempt_wait: Duration,
 }
 
@@ -67,10 +68,12 @@ impl XraySender {
     /// Prepares to send; costs nothing until the first call.
     pub fn new(endpoint: Endpoint, credentials: CredentialSource) -> Self {
         let connection = Connection::to(&endpoint.url("/"));
+        let signer = Signer::new(endpoint.region());
         Self {
             endpoint,
             credentials,
             connection,
+            signer,
             attempt_wait: ATTEMPT_WAIT,
         }
     }
@@ -142,6 +145,7 @@ impl XraySender {
     pub fn forget(&mut self) {
         self.credentials.forget();
         self.connection.forget();
+        self.signer.forget();
     }
 
     async fn exchange(&mut self, call: &Call) -> Result<Answer, SendError> {
@@ -185,16 +189,14 @@ impl XraySender {
         } else {
             1
         };
-        let credentials = self.credentials.current(call.deadline).await?;
+        let keys = self.credentials.current(call.deadline).await?;
         let url = self.endpoint.url(call.operation.path);
-        let unsigned = Unsigned {
-            method: "POST",
-            url: url.as_str(),
-            content_type: JSON,
+        let time = call.deadline.now();
+        let post = Post {
+            url: &url,
             body: &call.body,
         };
-        let scope = Scope::xray(self.endpoint.region());
-        let headers = sign(unsigned, scope, &credentials, call.deadline.now())?;
+        let headers = self.signer.sign(post, &keys, time)?;
         let request = self
             .connection
             .client()?

@@ -66,9 +66,9 @@ async fn keys_of_the_environment_win_and_nobody_is_asked() {
     let mut source = CredentialSource::new(settings);
     assert!(!source.can_renew());
     let credentials = source.current(at("12:00:00")).await.unwrap();
-    assert_eq!(credentials.access_key_id(), "AKIDEXAMPLE");
-    assert_eq!(credentials.secret_access_key(), "example-secret");
-    assert_eq!(credentials.session_token(), None);
+    assert_eq!(credentials.access_key_id, "AKIDEXAMPLE");
+    assert_eq!(credentials.secret_access_key.reveal(), "example-secret");
+    assert_eq!(credentials.session_token, None);
     assert!(stage.seen().is_empty());
 }
 
@@ -106,9 +106,9 @@ async fn container_credentials_are_fetched_once_with_the_raw_token() {
     assert!(stage.seen().is_empty());
     for _ in 0..2 {
         let credentials = source.current(at("12:00:00")).await.unwrap();
-        assert_eq!(credentials.access_key_id(), "ONE");
-        assert_eq!(credentials.secret_access_key(), "fetched-secret");
-        assert_eq!(credentials.session_token(), Some("fetched-token"));
+        assert_eq!(credentials.access_key_id, "ONE");
+        assert_eq!(credentials.secret_access_key.reveal(), "fetched-secret");
+        assert_eq!(credentials.session_token, Some(Secret::new("fetched-token")));
     }
     let [seen] = stage.seen().try_into().unwrap();
     assert!(
@@ -130,7 +130,7 @@ async fn they_are_renewed_five_minutes_before_they_expire() {
         ("20:00:00", "TWO"),
     ] {
         assert_eq!(
-            source.current(at(clock)).await.unwrap().access_key_id(),
+            source.current(at(clock)).await.unwrap().access_key_id,
             id,
             "{clock}"
         );
@@ -143,10 +143,7 @@ async fn when_renewal_fails_they_serve_until_they_expire() {
     let stage = Stage::open([gives("ONE", "18:00:00"), answer(500, ""), answer(500, "")]).await;
     let mut source = source_at(&stage);
     source.current(at("12:00:00")).await.unwrap();
-    assert_eq!(
-        source.current(at("17:58:00")).await.unwrap().access_key_id(),
-        "ONE"
-    );
+    assert_eq!(source.current(at("17:58:00")).await.unwrap().access_key_id, "ONE");
     let error = source.current(at("18:00:00")).await.unwrap_err();
     assert!(
         matches!(error, CredentialError::Refused { status: 500 }),
@@ -161,10 +158,7 @@ async fn what_was_forgotten_is_fetched_anew() {
     assert!(source.can_renew());
     source.current(at("12:00:00")).await.unwrap();
     source.forget();
-    assert_eq!(
-        source.current(at("12:00:00")).await.unwrap().access_key_id(),
-        "TWO"
-    );
+    assert_eq!(source.current(at("12:00:00")).await.unwrap().access_key_id, "TWO");
 }
 
 #[tokio::test]
@@ -173,7 +167,7 @@ async fn credentials_without_an_expiry_are_kept() {
     let stage = Stage::open([answer(200, body)]).await;
     let mut source = source_at(&stage);
     for clock in ["12:00:00", "23:59:59"] {
-        assert_eq!(source.current(at(clock)).await.unwrap().session_token(), None);
+        assert_eq!(source.current(at(clock)).await.unwrap().session_token, None);
     }
     assert_eq!(stage.seen().len(), 1);
 }
