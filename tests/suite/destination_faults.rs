@@ -111,3 +111,29 @@ async fn a_destination_that_refuses_connections_costs_nothing_but_time() {
     let finished = play(lab, &destination).await;
     assert_delivered(&finished, &destination);
 }
+
+#[tokio::test]
+async fn a_clock_an_hour_off_costs_one_refusal_and_no_document() {
+    for ahead_s in [3600, -3600] {
+        let destination = Destination::start().await;
+        destination.set_clock(ahead_s);
+        let finished = play(lab_before(&destination).await, &destination).await;
+        assert_delivered(&finished, &destination);
+        let received = destination.received();
+        let refused = received
+            .calls
+            .iter()
+            .filter(|call| call.refused.is_some())
+            .count();
+        assert_eq!(refused, 1, "{:#?}", received.calls);
+        // Documents have the sandbox's times.
+        for document in received.documents() {
+            let start = document["start_time"].as_f64().expect("documents have times");
+            let now = std::time::SystemTime::now()
+                .duration_since(std::time::UNIX_EPOCH)
+                .expect("it is later than 1970");
+            assert!((now.as_secs_f64() - start).abs() < 600.0, "{document}");
+        }
+        assert_eq!(finished.messages(), [""; 0]);
+    }
+}

@@ -77,7 +77,10 @@ impl Refusal {
         let body_code = content.member(&["__type", "code", "Code"]);
         let code = header_code.or(body_code).unwrap_or_default();
         let code = code.rsplit('#').next().unwrap_or(code).trim();
-        let server = text(DATE.as_str()).and_then(http_date);
+        let message = content.member(&["message", "Message"]).unwrap_or_default();
+        let server = text(DATE.as_str())
+            .and_then(http_date)
+            .or_else(|| time_in_words(message));
         Self {
             status: answer.status,
             code: code
@@ -85,7 +88,7 @@ impl Refusal {
                 .filter(|letter| !letter.is_control())
                 .take(CODE_MAX_CHARS)
                 .collect(),
-            message: quote(content.member(&["message", "Message"]).unwrap_or_default()),
+            message: quote(message),
             retry_after: text(RETRY_AFTER.as_str()).and_then(|text| pause(text, server.unwrap_or(now))),
             ahead_s: server.map(|server| (server.as_micros() - now.as_micros()) / 1_000_000),
             server,
@@ -119,6 +122,11 @@ impl Refusal {
     /// Whether other credentials may be accepted.
     pub fn is_expired(&self) -> bool {
         self.meaning() == Meaning::Expired
+    }
+
+    /// The other side's time, if the signature was not accepted because ours is another.
+    pub fn other_time(&self) -> Option<Timestamp> {
+        self.server.filter(|_| self.meaning() == Meaning::ClockSkew)
     }
 
     /// What the operator can do, if that is known.
@@ -250,6 +258,17 @@ fn pause(text: &str, now: Timestamp) -> Option<Duration> {
         Err(_) => http_date(text)?.since(now),
     };
     Some(pause.min(RETRY_AFTER_MAX))
+}
+
+/// AWS's words name its time in parentheses: `… (20260521T120000Z - 5 min.)`.
+fn time_in_words(message: &str) -> Option<Timestamp> {
+    let (_, time) = message.rsplit_once('(')?;
+    let (date, clock) = time.split_once(' ')?.0.split_once('T')?;
+    let (year, day) = date.split_at_checked(4)?;
+    let (month, day) = day.split_at_checked(2)?;
+    let (hour, minute) = clock.split_at_checked(2)?;
+    let (minute, second) = minute.split_at_checked(2)?;
+    Timestamp::parse_iso8601(&format!("{year}-{month}-{day}T{hour}:{minute}:{second}"))
 }
 
 fn http_date(text: &str) -> Option<Timestamp> {

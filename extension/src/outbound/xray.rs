@@ -2,8 +2,10 @@
 //!
 //! Invariants
 //! - Nothing is built, connected or fetched before the first call.
-//! - A call is tried again at once in two cases only: an older connection failed, or fetched credentials
-//!   have expired. Every other retry, and every pause, is the engine's decision.
+//! - A call is tried again at once in three cases only, once for each: an older connection failed, fetched
+//!   credentials have expired, or our clock is another one than X-Ray's. Every other retry, and every pause,
+//!   is the engine's decision.
+//! - A clock is corrected for signatures alone; documents keep their times.
 //! - After any failure the next call opens a connection of its own.
 
 use std::time::Duration;
@@ -33,6 +35,8 @@ pub struct XraySender {
     credentials: CredentialSource,
     connection: Connection,
     signer: Signer,
+    /// How far X-Ray's clock was ahead of ours when a signature was last refused for it, in microseconds.
+    ahead_micros: i64,
     attempt_wait: Duration,
 }
 
@@ -74,6 +78,7 @@ impl XraySender {
             credentials,
             connection,
             signer,
+            ahead_micros: 0,
             attempt_wait: ATTEMPT_WAIT,
         }
     }
@@ -141,15 +146,16 @@ impl XraySender {
     }
 
     /// Forgets what a snapshot must not carry over: fetched credentials, the
-    /// connection and its TLS sessions.
+    /// connection and its TLS sessions, and how wrong the clock was.
     pub fn forget(&mut self) {
         self.credentials.forget();
         self.connection.forget();
         self.signer.forget();
+        self.ahead_micros = 0;
     }
 
     async fn exchange(&mut self, call: &Call) -> Result<Answer, SendError> {
-        let mut has_renewed = false;
+        let (mut has_renewed, mut has_corrected) = (false, false);
         loop {
             let dialled = self.connection.dialled();
             let result = self.attempt(call).await;
@@ -163,6 +169,13 @@ impl XraySender {
                         self.credentials.forget();
                         if self.credentials.can_renew() && !has_renewed && has_time {
                             has_renewed = true;
+                            continue;
+                        }
+                    }
+                    if let Some(time) = refusal.other_time() {
+                        self.ahead_micros = time.as_micros() - call.deadline.now().as_micros();
+                        if !has_corrected && has_time {
+                            has_corrected = true;
                             continue;
                         }
                     }
@@ -191,7 +204,7 @@ impl XraySender {
         };
         let keys = self.credentials.current(call.deadline).await?;
         let url = self.endpoint.url(call.operation.path);
-        let time = call.deadline.now();
+        let time = Timestamp::from_micros(call.deadline.now().as_micros() + self.ahead_micros);
         let post = Post {
             url: &url,
             body: &call.body,

@@ -161,6 +161,33 @@ fn clocks_that_differ_are_seen_by_code_or_by_text() {
 }
 
 #[test]
+fn the_other_sides_time_is_its_date_or_else_in_its_words() {
+    let words = |code: &str, headers: &[(&'static str, &str)], message: &str| {
+        let body = serde_json::json!({ "__type": code, "message": message }).to_string();
+        Refusal::read(&answer(403, headers, body.as_bytes()), noon()).other_time()
+    };
+    let expired = "Signature expired: 20260521T120000Z is now earlier than 20260521T125500Z (20260521T130000Z - 5 min.)";
+    let signature = "InvalidSignatureException";
+    let an_hour_later = Some(noon().after(Duration::from_secs(3600)));
+    let dated = [("date", "Thu, 21 May 2026 11:59:00 GMT")];
+    assert_eq!(words(signature, &[], expired), an_hour_later);
+    assert_eq!(
+        words(signature, &dated, expired),
+        Some(noon().before(Duration::from_secs(60)))
+    );
+    for unclear in [
+        "Signature expired",
+        "Signature expired (",
+        "Signature expired (20261T1 - 5 min.)",
+    ] {
+        assert_eq!(words(signature, &[], unclear), None, "{unclear}");
+    }
+    // Other refusals say nothing of clocks, whatever their date.
+    assert_eq!(words("AccessDeniedException", &dated, expired), None);
+    assert_eq!(words(signature, &dated, "does not match"), None);
+}
+
+#[test]
 fn what_is_wrong_with_the_batch_is_told_from_what_is_wrong_with_the_address() {
     for (status, code) in [(400, "InvalidRequestException"), (400, ""), (422, "")] {
         check(

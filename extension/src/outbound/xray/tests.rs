@@ -12,6 +12,7 @@ use crate::outbound::stage::{Act, Stage, all_taken, answer, answer_with};
 use crate::pipeline::outcome::{FailureKind, Retry, Unprocessed, Unreached};
 
 mod answers;
+mod clock;
 mod renewal;
 
 const LONG: Duration = Duration::from_secs(20);

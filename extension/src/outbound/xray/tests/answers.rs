@@ -152,24 +152,6 @@ async fn keys_of_the_environment_that_expired_are_not_tried_again() {
 }
 
 #[tokio::test]
-async fn differing_clocks_are_told_from_wrong_keys() {
-    let headers = "date: Thu, 21 May 2026 12:20:00 GMT\r\nx-amzn-errortype: InvalidSignatureException";
-    let late = answer_with(
-        403,
-        headers,
-        r#"{"message":"Signature expired: 20260521T120000Z is now earlier than"}"#,
-    );
-    let failure = failure_of(late).await;
-    let server = noon().after(Duration::from_secs(20 * 60));
-    assert_eq!(failure.kind, FailureKind::ClockSkew { server: Some(server) });
-    assert!(
-        failure.message.contains("s ahead of the one here"),
-        "{}",
-        failure.message
-    );
-}
-
-#[tokio::test]
 async fn a_wrong_signature_does_not_bring_the_token_into_the_log() {
     let echo = r#"{"message":"The request signature we calculated does not match. The Canonical String should have been 'POST\n/TraceSegments\n\nx-amz-security-token:example-token'"}"#;
     let failure = failure_of(answer_with(
