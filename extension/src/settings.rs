@@ -5,6 +5,7 @@
 
 use std::fmt;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::str::FromStr;
 
 use model::size::ByteCount;
@@ -79,6 +80,8 @@ pub struct Settings {
     pub sandbox: Sandbox,
     /// Where X-Ray is.
     pub endpoint: EndpointSettings,
+    /// Certificates of authorities that are trusted beside those compiled in: `AWS_CA_BUNDLE`, a PEM file.
+    pub authorities: Option<PathBuf>,
     /// Who we are to X-Ray.
     pub credentials: CredentialSettings,
     /// Defects to play, in debug builds only.
@@ -205,6 +208,7 @@ impl Settings {
                 .unwrap_or(Level::Warn),
             sandbox: sandbox(vars, memory_mb),
             endpoint: endpoint(vars),
+            authorities: set(vars, "AWS_CA_BUNDLE").map(PathBuf::from),
             credentials: credentials(vars),
             defect: vars.value(defect::VARIABLE).and_then(|name| Defect::parse(&name)),
         };

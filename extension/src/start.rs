@@ -3,11 +3,13 @@
 //! Sockets come before registration so that the runtime, which starts after it, can never race us.
 
 use std::hash::{BuildHasher, RandomState};
+use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
 
 use lambda_runtime_api_client::PooledClient;
 use model::wire::telemetry::{Delivery, InitKind};
+use rustls::RootCertStore;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::app::{App, Queues};
@@ -20,9 +22,12 @@ use crate::limits::{DOCUMENT_QUEUE, SUBSCRIBE_MAX, TELEMETRY_QUEUE};
 use crate::logging::{Level, Line, Log};
 use crate::outbound::credentials::CredentialSource;
 use crate::outbound::endpoint::Endpoint;
-use crate::outbound::task;
+use crate::outbound::error::one_line;
+use crate::outbound::xray::XraySender;
+use crate::outbound::{authorities, task};
 use crate::pipeline::engine::{Config, Engine};
 use crate::pipeline::identity::Emission;
+use crate::pipeline::outcome::Failure;
 use crate::pipeline::platform::Function;
 use crate::settings::Settings;
 
@@ -120,8 +125,14 @@ async fn trace(setup: Setup, subscribed: oneshot::Sender<()>) {
     let endpoint = Endpoint::resolve(&settings.endpoint);
     let is_aws = endpoint.as_ref().is_ok_and(Endpoint::is_aws);
     let engine = Engine::new(config(&settings, is_managed, is_aws));
+    let authorities = authorities(settings.authorities.as_deref(), log);
     let credentials = CredentialSource::new(settings.credentials);
-    tokio::spawn(task::work(endpoint, credentials, job_receiver, done_sender));
+    let sender = endpoint.map(|endpoint| XraySender::new(endpoint, credentials).trusting(authorities));
+    tokio::spawn(task::work(
+        sender.map_err(Failure::from),
+        job_receiver,
+        done_sender,
+    ));
     let mut app = App::new(
         engine,
         socket,
@@ -174,6 +185,18 @@ fn config(settings: &Settings, is_managed: bool, is_aws: bool) -> Config {
         // Seeded by the system for every process; no secret, only different.
         seed: RandomState::new().hash_one(0),
     }
+}
+
+/// Authorities of the operator's own, if there are any.
+fn authorities(path: Option<&Path>, log: Log) -> RootCertStore {
+    let Some(path) = path else {
+        return RootCertStore::empty();
+    };
+    let (store, error) = authorities::read(path);
+    if let Some(error) = error {
+        log.write(Line::new(Level::Warn, one_line(&error)));
+    }
+    store
 }
 
 fn bind_socket(settings: &Settings, log: Log) -> Option<DatagramSocket> {

@@ -4,6 +4,7 @@ mod bad_input;
 mod clients;
 mod destination;
 mod destination_faults;
+mod destination_tls;
 mod environments;
 mod environments_of_lambda;
 mod failures;

@@ -24,6 +24,8 @@ use super::limits::{CONNECT_WAIT, IDLE_CONNECTION_WAIT, IDLE_CONNECTIONS_MAX, TL
 pub struct Connection {
     is_secure: bool,
     uses_proxy: bool,
+    /// Authorities that are trusted beside those compiled in.
+    authorities: RootCertStore,
     tls: Option<ClientConfig>,
     client: Option<Client>,
     dialled: Arc<AtomicU64>,
@@ -58,11 +60,18 @@ impl Connection {
         Self {
             is_secure: url.scheme() == "https",
             uses_proxy: !is_loopback(url),
+            authorities: RootCertStore::empty(),
             tls: None,
             client: None,
             dialled: Arc::default(),
             connected: Arc::default(),
         }
+    }
+
+    /// Trusts these authorities too.
+    pub fn trust(&mut self, authorities: RootCertStore) {
+        self.authorities = authorities;
+        self.tls = None;
     }
 
     /// The same, past any proxy of the machine the tests run on.
@@ -117,7 +126,9 @@ impl Connection {
         let tls = match &self.tls {
             Some(tls) => tls.clone(),
             None => {
-                let tls = tls_config(roots(self.is_secure))?;
+                let mut roots = roots(self.is_secure);
+                roots.roots.extend_from_slice(&self.authorities.roots);
+                let tls = tls_config(roots)?;
                 self.tls = Some(tls.clone());
                 tls
             }

@@ -29,5 +29,7 @@ pub const CREDENTIALS_WAIT: Duration = Duration::from_secs(1);
 pub const CREDENTIALS_MARGIN: Duration = Duration::from_secs(300);
 /// Bytes of a credentials answer; a longer one is refused. Real ones are below 3 KiB.
 pub const CREDENTIALS_ANSWER_MAX_BYTES: usize = 16 * 1024;
+/// Bytes of `AWS_CA_BUNDLE`; a longer file is not read. What systems come with is below 300 KiB.
+pub const AUTHORITIES_MAX_BYTES: u64 = 1024 * 1024;
 /// Bytes of an authorization token file; a longer one is refused.
 pub const TOKEN_FILE_MAX_BYTES: u64 = 16 * 1024;

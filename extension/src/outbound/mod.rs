@@ -12,6 +12,8 @@ pub mod body;
 
 pub mod deadline;
 
+pub mod authorities;
+
 pub mod connection;
 
 pub mod quote;

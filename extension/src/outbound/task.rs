@@ -5,8 +5,6 @@ use std::time::Duration;
 use model::wire::xray_api::TelemetryRecord;
 use tokio::sync::mpsc;
 
-use super::credentials::CredentialSource;
-use super::endpoint::{Endpoint, EndpointError};
 use super::xray::XraySender;
 use crate::clock::Clock;
 use crate::pipeline::outcome::{Failure, Outcome};
@@ -34,14 +32,10 @@ pub enum Done {
 
 /// Works until nobody asks any more.
 pub async fn work(
-    endpoint: Result<Endpoint, EndpointError>,
-    credentials: CredentialSource,
+    mut sender: Result<XraySender, Failure>,
     mut jobs: mpsc::Receiver<Job>,
     done: mpsc::Sender<Done>,
 ) {
-    let mut sender = endpoint
-        .map(|endpoint| XraySender::new(endpoint, credentials))
-        .map_err(Failure::from);
     while let Some(job) = jobs.recv().await {
         let now = Clock.now();
         let answer = match (job, &mut sender) {

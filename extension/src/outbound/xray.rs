@@ -16,6 +16,8 @@ use model::wire::xray_api::{
     PUT_TELEMETRY_RECORDS_PATH, PUT_TRACE_SEGMENTS_PATH, PutTelemetryRecords, TelemetryRecord,
 };
 
+use rustls::RootCertStore;
+
 use super::answer::{Answer, Refusal};
 use super::body::put_trace_segments;
 use super::connection::{Connection, read_bounded};
@@ -81,6 +83,13 @@ impl XraySender {
             ahead_micros: 0,
             attempt_wait: ATTEMPT_WAIT,
         }
+    }
+
+    /// Trusts these authorities beside those compiled in.
+    #[must_use]
+    pub fn trusting(mut self, authorities: RootCertStore) -> Self {
+        self.connection.trust(authorities);
+        self
     }
 
     /// Where it sends to.
