@@ -17,6 +17,8 @@ use crate::outbound::task::{Done, Job};
 use crate::pipeline::engine::Engine;
 use crate::pipeline::event::{Delivery, Effect, Event};
 use crate::pipeline::memory::Reading;
+use crate::pipeline::runtime_sign::RuntimeSign;
+use crate::proxy::signs::SignReceiver;
 
 /// The ends of the queues that the loop holds.
 pub struct Queues {
@@ -30,6 +32,8 @@ pub struct Queues {
     pub jobs: mpsc::Sender<Job>,
     /// From the outbound.
     pub done: mpsc::Receiver<Done>,
+    /// From the Runtime API proxy, where there is one.
+    pub signs: Option<SignReceiver>,
 }
 
 /// See the module.
@@ -89,6 +93,7 @@ impl App {
                 },
                 // Before the records: who posted has its answer, so this is older than the end of the invocation.
                 Some(documents) = self.queues.posted.recv() => Event::Posted(documents),
+                sign = next_sign(self.queues.signs.as_mut()) => Event::Runtime(sign),
                 Some(delivery) = self.queues.deliveries.recv() => Event::Delivered(delivery),
                 () = arrived(self.socket.as_ref(), &self.backlog) => self.look(),
                 () = wake => Event::Tick,
@@ -187,6 +192,9 @@ impl App {
 
     /// Counts what still lies in the socket, and says the last word.
     fn finish(&mut self) {
+        while let Some(sign) = self.queues.signs.as_mut().and_then(SignReceiver::next_now) {
+            self.engine.handle(Clock.now(), Event::Runtime(sign));
+        }
         for _ in 0..DATAGRAMS_AT_THE_END / DATAGRAMS_PER_LOOK {
             let event = self.look();
             if matches!(&event, Event::Arrived(datagrams) if datagrams.is_empty()) {
@@ -241,6 +249,16 @@ fn event_of(signal: Signal) -> Event {
         Signal::Invoked(invoked) => Event::Invoked(invoked),
         Signal::Stopping(stopping) => Event::Stopping(stopping),
     }
+}
+
+/// Returns what the proxy saw. Never, without a proxy.
+async fn next_sign(signs: Option<&mut SignReceiver>) -> RuntimeSign {
+    if let Some(signs) = signs
+        && let Some(sign) = signs.next().await
+    {
+        return sign;
+    }
+    std::future::pending().await
 }
 
 /// What the loop has to do before it waits again.

@@ -14,6 +14,10 @@ pub enum Defect {
     PanicOnInvoke,
     /// The loop panics when a document arrives.
     PanicOnDocument,
+    /// What watches the proxy's connections panics, each time.
+    PanicInProxy,
+    /// The proxy's accept loop panics, twice.
+    PanicInAccept,
 }
 
 impl Defect {
@@ -24,6 +28,8 @@ impl Defect {
             "panic_at_start" => Some(Self::PanicAtStart),
             "panic_on_invoke" => Some(Self::PanicOnInvoke),
             "panic_on_document" => Some(Self::PanicOnDocument),
+            "panic_in_proxy" => Some(Self::PanicInProxy),
+            "panic_in_accept" => Some(Self::PanicInAccept),
             _ => None,
         }
     }
@@ -36,13 +42,29 @@ impl Defect {
         assert!(self != Self::PanicAtStart, "injected defect");
     }
 
+    /// Plays the defect if it is one of what watches the proxy's connections.
+    ///
+    /// # Panics
+    /// That is the defect.
+    pub fn play_in_proxy(self) {
+        assert!(self != Self::PanicInProxy, "injected defect");
+    }
+
+    /// Plays the defect if it is one of the proxy's accept loop, which has been begun so often.
+    ///
+    /// # Panics
+    /// That is the defect.
+    pub fn play_in_accept(self, attempt: u32) {
+        assert!(self != Self::PanicInAccept || attempt > 2, "injected defect");
+    }
+
     /// Plays the defect if the event is the one it waits for.
     ///
     /// # Panics
     /// That is the defect.
     pub fn play(self, event: &Event) {
         let is_due = match self {
-            Self::PanicAtStart => false,
+            Self::PanicAtStart | Self::PanicInProxy | Self::PanicInAccept => false,
             Self::PanicOnInvoke => matches!(event, Event::Invoked(_)),
             Self::PanicOnDocument => matches!(event, Event::Arrived(_)),
         };

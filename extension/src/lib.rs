@@ -10,5 +10,7 @@ pub mod logging;
 pub mod memory;
 pub mod outbound;
 pub mod pipeline;
+pub mod proxy;
 pub mod settings;
 pub mod start;
+pub mod wrap;

@@ -93,6 +93,35 @@ pub const HTTP_DISCARD_MAX: usize = 8 * 1024 * 1024;
 /// Pause after a connection could not be accepted (out of descriptors, or all places within a request).
 pub const HTTP_ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
+/// Connections of the runtime that the proxy serves at once; further ones wait to be accepted. Managed instances
+/// run up to 1,600 requests at once.
+pub const PROXY_CONNECTIONS: usize = 2048;
+/// Pause after a connection could not be accepted, or made, or after a defect.
+pub const PROXY_ACCEPT_PAUSE: Duration = Duration::from_millis(20);
+/// Attempts to connect to the Runtime API. Then the runtime is told by closing its connection.
+pub const PROXY_CONNECT_ATTEMPTS: u32 = 4;
+/// Bytes moved at once. What the other side does not take at once is kept, and no more is read before it is taken.
+pub const PROXY_BUFFER: usize = 16 * 1024;
+/// Moves after which other tasks get a turn.
+pub const PROXY_TURNS: u32 = 16;
+/// Longest head, or trailers, that the proxy looks at: Python posts the cause of an error in one. What is longer
+/// passes unwatched, and the rest of its connection likewise.
+pub const PROXY_HEAD_MAX: usize = 256 * 1024;
+/// Headers of one message that the proxy looks at; with more the connection passes unwatched from there on.
+pub const PROXY_HEADERS_MAX: usize = 64;
+/// Calls on one connection whose answer is still to come; with more it passes unwatched from there on.
+pub const PROXY_CALLS_MAX: usize = 16;
+/// Bytes kept of an error that the runtime posts. A longer one is told by its headers and its first bytes.
+pub const PROXY_ERROR_BODY_MAX: usize = 64 * 1024;
+/// What the proxy saw and the engine has not taken yet; at the limit it is given up and counted.
+pub const PROXY_SIGNS: usize = 64;
+/// Longest the exec wrapper waits for the proxy's answer; then the runtime talks to Lambda itself.
+pub const PROXY_PROBE_MAX: Duration = Duration::from_millis(500);
+/// Its attempts while the connection is refused, and the pause between them.
+pub const PROXY_PROBE_ATTEMPTS: u32 = 10;
+/// See [`PROXY_PROBE_ATTEMPTS`].
+pub const PROXY_PROBE_PAUSE: Duration = Duration::from_millis(10);
+
 /// Invocations known at once. Managed instances run up to 1,600; at the limit the oldest is closed as it stands.
 pub const OPEN_INVOCATIONS: usize = 2048;
 /// Closed invocations remembered for a late report or a straggling document; the oldest is forgotten.

@@ -74,7 +74,7 @@ impl Line {
     }
 
     /// The line's text, without the newline.
-    fn text(self) -> String {
+    pub fn text(self) -> String {
         let mut line = Map::new();
         line.insert("level".into(), self.level.to_string().into());
         line.insert("time".into(), Clock.now().to_iso8601().into());

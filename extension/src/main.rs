@@ -4,14 +4,15 @@ use std::process::ExitCode;
 
 use extension::logging::{self, Level, Line, Log};
 use extension::settings::{ProcessVars, Settings};
-use extension::start;
+use extension::{start, wrap};
 
 const HELP: &str = "\
 fluoroscope-extension: traces AWS Lambda functions; runs as /opt/extensions/fluoroscope.
 
-Lambda starts it; it takes no arguments. On a laptop: fluoroscope local -- <command>
+Lambda starts it, without arguments. On a laptop: fluoroscope local -- <command>
 Settings: the FLUOROSCOPE_* variables of the README's table.
 
+  wrap       prints what /opt/fluoroscope (AWS_LAMBDA_EXEC_WRAPPER) sets for the runtime
   --help     this text
   --version  the version
 ";
@@ -20,9 +21,19 @@ fn main() -> ExitCode {
     match std::env::args().nth(1).as_deref() {
         Some("--help" | "-h") => print!("{HELP}"),
         Some("--version" | "-V") => println!("fluoroscope-extension {}", env!("CARGO_PKG_VERSION")),
+        Some("wrap") => wrap(),
         _ => return run(),
     }
     ExitCode::SUCCESS
+}
+
+fn wrap() {
+    let (lines, said) = wrap::lines(&ProcessVars);
+    print!("{lines}");
+    if let Some(said) = said {
+        // Standard output is the shell's.
+        eprintln!("{}", said.text());
+    }
 }
 
 fn run() -> ExitCode {

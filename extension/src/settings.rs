@@ -18,6 +18,7 @@ use crate::outbound::credentials::{CredentialSettings, Secret};
 use crate::outbound::endpoint::EndpointSettings;
 use crate::pipeline::flush::Mode;
 use crate::pipeline::identity::{PlatformSegments, Rescue};
+use crate::pipeline::sampling::SampleRate;
 
 /// Where variables come from: the process, or a map in tests.
 pub trait Vars {
@@ -84,8 +85,23 @@ pub struct Settings {
     pub authorities: Option<PathBuf>,
     /// Who we are to X-Ray.
     pub credentials: CredentialSettings,
+    /// The Runtime API proxy, off by default. `FLUOROSCOPE_PROXY`, 1 or 0.
+    pub proxy: Option<ProxySettings>,
     /// Defects to play, in debug builds only.
     pub defect: Option<Defect>,
+}
+
+/// What the Runtime API proxy does.
+#[derive(Debug, Clone, Copy)]
+pub struct ProxySettings {
+    /// Where the runtime is taken in.
+    ///
+    /// Default 127.0.0.1:9009. Change it when something else holds that port. `FLUOROSCOPE_PROXY_ADDRESS`, host:port.
+    pub address: SocketAddr,
+    /// The share of traces to record that nobody has decided about; none leaves them alone.
+    ///
+    /// `FLUOROSCOPE_SAMPLE_RATE`, 0 to 1.
+    pub sample_rate: Option<SampleRate>,
 }
 
 /// What Lambda says of the sandbox.
@@ -115,6 +131,13 @@ pub enum Problem {
         /// What it should look like.
         expected: &'static str,
     },
+    /// The value is fine, but does nothing.
+    Idle {
+        /// The variable.
+        name: &'static str,
+        /// What it would need.
+        without: &'static str,
+    },
     /// No setting has this name.
     UnknownName {
         /// The variable.
@@ -137,6 +160,7 @@ impl fmt::Display for Problem {
                     "{name}: found {found:?}, expected {expected}; the default is used"
                 )
             }
+            Self::Idle { name, without } => write!(f, "{name}: has no effect without {without}"),
             Self::UnknownName {
                 name,
                 nearest: Some(nearest),
@@ -156,14 +180,20 @@ const RESCUE: &str = "FLUOROSCOPE_RESCUE";
 const MEMORY_BUDGET: &str = "FLUOROSCOPE_MEMORY_BUDGET";
 const FLUSH: &str = "FLUOROSCOPE_FLUSH";
 const LOG_LEVEL: &str = "FLUOROSCOPE_LOG_LEVEL";
+const PROXY: &str = "FLUOROSCOPE_PROXY";
+const PROXY_ADDRESS: &str = "FLUOROSCOPE_PROXY_ADDRESS";
+const SAMPLE_RATE: &str = "FLUOROSCOPE_SAMPLE_RATE";
 const PREFIX: &str = "FLUOROSCOPE_";
-const KNOWN: [&str; 6] = [
+const KNOWN: [&str; 9] = [
     UDP_ADDRESS,
     PLATFORM_SEGMENTS,
     RESCUE,
     MEMORY_BUDGET,
     FLUSH,
     LOG_LEVEL,
+    PROXY,
+    PROXY_ADDRESS,
+    SAMPLE_RATE,
 ];
 /// Edits between two names that still count as a slip of the pen.
 const NEAR_EDITS: usize = 3;
@@ -171,6 +201,7 @@ const NEAR_EDITS: usize = 3;
 const QUOTED_CHARS: usize = 80;
 
 const UDP_DEFAULT: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 2000);
+const PROXY_DEFAULT: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 9009);
 
 impl Settings {
     /// Reads every setting. What cannot be used as given is reported and defaulted.
@@ -210,6 +241,7 @@ impl Settings {
             endpoint: endpoint(vars),
             authorities: set(vars, "AWS_CA_BUNDLE").map(PathBuf::from),
             credentials: credentials(vars),
+            proxy: proxy(&mut read),
             defect: vars.value(defect::VARIABLE).and_then(|name| Defect::parse(&name)),
         };
         read.unknown_names();
@@ -259,6 +291,52 @@ fn credentials(vars: &impl Vars) -> CredentialSettings {
         container_uri: set(vars, "AWS_CONTAINER_CREDENTIALS_FULL_URI"),
         container_token: set(vars, "AWS_CONTAINER_AUTHORIZATION_TOKEN").map(Secret::new),
         container_token_file: set(vars, "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE").map(Into::into),
+    }
+}
+
+fn proxy(read: &mut Reader<'_, impl Vars>) -> Option<ProxySettings> {
+    let is_on = read.parsed(PROXY, "1 or 0").is_some_and(|Switch(is_on)| is_on);
+    let address = read.parsed(
+        PROXY_ADDRESS,
+        "host:port with a numeric loopback host, such as 127.0.0.1:9009",
+    );
+    let rate: Option<SampleRate> = read.parsed(SAMPLE_RATE, "a number from 0 to 1");
+    if rate.is_some() && !is_on {
+        read.problems.push(Problem::Idle {
+            name: SAMPLE_RATE,
+            without: "FLUOROSCOPE_PROXY=1",
+        });
+    }
+    is_on.then(|| ProxySettings {
+        address: address.map_or(PROXY_DEFAULT, |Loopback(address)| address),
+        sample_rate: rate.filter(|rate| !rate.is_never()),
+    })
+}
+
+/// Something that is on or off.
+struct Switch(bool);
+
+impl FromStr for Switch {
+    type Err = ();
+
+    fn from_str(text: &str) -> Result<Self, ()> {
+        match text.to_ascii_lowercase().as_str() {
+            "1" | "true" | "on" => Ok(Self(true)),
+            "0" | "false" | "off" => Ok(Self(false)),
+            _ => Err(()),
+        }
+    }
+}
+
+/// An address that only the sandbox itself can reach.
+struct Loopback(SocketAddr);
+
+impl FromStr for Loopback {
+    type Err = ();
+
+    fn from_str(text: &str) -> Result<Self, ()> {
+        let address: SocketAddr = text.parse().map_err(|_| ())?;
+        address.ip().is_loopback().then_some(Self(address)).ok_or(())
     }
 }
 
@@ -384,6 +462,49 @@ mod tests {
                 r#"FLUOROSCOPE_PLATFORM_SEGMENTS: found "sometimes", expected auto, always or never; the default is used"#,
                 r#"FLUOROSCOPE_FLUSH: found "periodic:20", expected adaptive, end, continuous or periodic:20s (1ms to 15m); the default is used"#,
             ]
+        );
+    }
+
+    #[test]
+    fn the_proxy_is_off_unless_it_is_asked_for() {
+        assert!(read([]).0.proxy.is_none() && read([("FLUOROSCOPE_PROXY", "0")]).0.proxy.is_none());
+        let proxy = read([("FLUOROSCOPE_PROXY", "1")]).0.proxy.unwrap();
+        assert_eq!(
+            (proxy.address.to_string().as_str(), proxy.sample_rate),
+            ("127.0.0.1:9009", None)
+        );
+        let (settings, problems) = read([
+            ("FLUOROSCOPE_PROXY", "on"),
+            ("FLUOROSCOPE_PROXY_ADDRESS", "127.0.0.2:19009"),
+            ("FLUOROSCOPE_SAMPLE_RATE", "0.25"),
+        ]);
+        let proxy = settings.proxy.unwrap();
+        assert_eq!(
+            (proxy.address.port(), proxy.sample_rate),
+            (19009, "0.25".parse().ok())
+        );
+        assert_eq!(problems, [""; 0]);
+        let never = read([("FLUOROSCOPE_PROXY", "1"), ("FLUOROSCOPE_SAMPLE_RATE", "0")]).0;
+        assert_eq!(never.proxy.unwrap().sample_rate, None);
+    }
+
+    #[test]
+    fn a_setting_of_the_proxy_that_cannot_be_used_is_told() {
+        let (_, problems) = read([("FLUOROSCOPE_SAMPLE_RATE", "0.25")]);
+        assert_eq!(
+            problems,
+            ["FLUOROSCOPE_SAMPLE_RATE: has no effect without FLUOROSCOPE_PROXY=1"]
+        );
+        let (settings, problems) = read([
+            ("FLUOROSCOPE_PROXY", "yes please"),
+            ("FLUOROSCOPE_PROXY_ADDRESS", "0.0.0.0:9009"),
+            ("FLUOROSCOPE_SAMPLE_RATE", "25%"),
+        ]);
+        assert!(settings.proxy.is_none());
+        assert_eq!(problems.len(), 3, "{problems:?}");
+        assert!(
+            problems[1].contains("expected host:port with a numeric loopback host"),
+            "{problems:?}"
         );
     }
 

@@ -29,7 +29,9 @@ use crate::pipeline::engine::{Config, Engine};
 use crate::pipeline::identity::Emission;
 use crate::pipeline::outcome::Failure;
 use crate::pipeline::platform::Function;
-use crate::settings::Settings;
+use crate::proxy::listener::{Proxy, Route};
+use crate::proxy::signs::{self, SignReceiver};
+use crate::settings::{ProxySettings, Settings};
 
 /// Attempts to register, and the pause between them. Without registration there is nothing to keep alive.
 const REGISTER_ATTEMPTS: u32 = 3;
@@ -46,6 +48,8 @@ pub async fn run(settings: Settings, log: Log) -> ExitCode {
     let socket = bind_socket(&settings, log);
     let documents = bind_documents(&settings, socket.as_ref(), log).await;
     let listener = bind_listener(log).await;
+    // Here, and not beside the application: whatever becomes of that, the runtime talks through the proxy.
+    let signs = start_proxy(&settings, log).await;
     let is_managed = settings.sandbox.init_kind == InitKind::ManagedInstances;
 
     let (signal_sender, signals) = mpsc::channel(1);
@@ -67,6 +71,7 @@ pub async fn run(settings: Settings, log: Log) -> ExitCode {
         documents,
         listener,
         signals,
+        signs,
     };
     let tracing = tokio::spawn(trace(setup, subscribed));
     let finished = async {
@@ -97,6 +102,7 @@ struct Setup {
     documents: Option<DocumentListener>,
     listener: Option<TelemetryListener>,
     signals: mpsc::Receiver<(Signal, Gate)>,
+    signs: Option<SignReceiver>,
 }
 
 /// Subscribes, builds the application and runs it until SHUTDOWN.
@@ -110,6 +116,7 @@ async fn trace(setup: Setup, subscribed: oneshot::Sender<()>) {
         documents,
         listener,
         signals,
+        signs,
     } = setup;
     settings.defect.inspect(|defect| defect.play_at_start());
     let (document_sender, posted) = mpsc::channel(DOCUMENT_QUEUE);
@@ -142,6 +149,7 @@ async fn trace(setup: Setup, subscribed: oneshot::Sender<()>) {
             deliveries,
             jobs,
             done,
+            signs,
         },
         log,
     );
@@ -252,6 +260,35 @@ async fn bind_listener(log: Log) -> Option<TelemetryListener> {
                 "no port for the Telemetry API; platform timings will be rough",
             );
             log.write(line.with("cause", error.to_string()));
+            None
+        }
+    }
+}
+
+/// Serves the runtime, if that is wanted and possible; what is seen of it then comes out here.
+async fn start_proxy(settings: &Settings, log: Log) -> Option<SignReceiver> {
+    let ProxySettings { address, sample_rate } = settings.proxy?;
+    let (signs, receiver) = signs::channel();
+    let route = Route {
+        runtime_api: settings.sandbox.runtime_api.clone()?,
+        rate: sample_rate,
+        signs,
+        defect: settings.defect,
+    };
+    match Proxy::bind(address, route).await {
+        Ok(proxy) => {
+            tokio::spawn(proxy.serve());
+            Some(receiver)
+        }
+        Err(error) => {
+            let line = Line::new(
+                Level::Warn,
+                "no Runtime API proxy: the address is taken or not ours; set FLUOROSCOPE_PROXY_ADDRESS to a free one",
+            );
+            log.write(
+                line.with("address", address.to_string())
+                    .with("cause", error.to_string()),
+            );
             None
         }
     }

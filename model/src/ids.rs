@@ -40,6 +40,11 @@ impl TraceId {
         Self(bytes)
     }
 
+    /// The id's bytes, the epoch part first.
+    pub const fn to_bytes(self) -> [u8; 16] {
+        self.0
+    }
+
     /// Reads the W3C form: 32 hexadecimal digits, not all zero.
     pub fn from_w3c(text: &str) -> Result<Self, IdError> {
         let id = parse_hex(text.as_bytes()).map(Self);

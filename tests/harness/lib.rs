@@ -5,3 +5,4 @@ pub mod destination;
 pub mod lab;
 pub mod script;
 pub mod tree;
+pub mod wrapped;

@@ -11,6 +11,7 @@ mod failures;
 mod fixtures;
 mod inert;
 mod oversize;
+mod proxy;
 mod shutdown;
 mod signs;
 mod telemetry;

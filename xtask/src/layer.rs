@@ -1,7 +1,8 @@
 //! `cargo xtask layer`: the layer's zip for the machine it is built on.
 
-use std::fs::{self, File};
+use std::fs::{self, File, Permissions};
 use std::io::Write;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use zip::write::SimpleFileOptions;
@@ -27,35 +28,39 @@ pub(crate) struct Arguments {
 }
 
 /// Where Lambda looks for extensions, below /opt.
-const ENTRY: &str = "extensions/fluoroscope";
+const EXTENSION: &str = "extensions/fluoroscope";
+/// The exec wrapper, below /opt and in the folder `layer`.
+const WRAPPER: &str = "fluoroscope";
 const EXECUTABLE: u32 = 0o755;
 /// What the zip and the binary in it may measure, in bytes.
 const ZIP_PROMISE: u64 = 1_600_000;
 const BINARY_PROMISE: u64 = 3_200_000;
 const BEST_COMPRESSION: i64 = 9;
 
+/// A file of the layer: where it lies below /opt, and what is in it. All of them can be executed.
+type Entry = (&'static str, Vec<u8>);
+
 /// Builds and packs, and prints the sizes next to the promise.
 pub(crate) fn run(arguments: &Arguments) -> Outcome {
     process::run(process::cargo().args(["build", "--release", "-p", "extension"]))?;
-    let binary = project::target().join("release/fluoroscope-extension");
+    let read = |path: PathBuf| fs::read(&path).map_err(|error| failed(&path, &error));
+    let binary = read(project::target().join("release/fluoroscope-extension"))?;
+    let binary_bytes = binary.len();
+    let wrapper = read(project::root().join("layer").join(WRAPPER))?;
+    let entries = [(EXTENSION, binary), (WRAPPER, wrapper)];
     if let Some(folder) = &arguments.into {
-        let to = folder.join(ENTRY);
-        fs::create_dir_all(folder.join("extensions")).map_err(|error| failed(folder, &error))?;
-        fs::copy(&binary, &to).map_err(|error| failed(&to, &error))?;
-        println!("wrote {}", to.display());
-        return Ok(());
+        return entries.iter().try_for_each(|entry| lay_out(folder, entry));
     }
     let folder = project::target().join("layer");
     fs::create_dir_all(&folder).map_err(|error| failed(&folder, &error))?;
     let path = folder.join(format!("fluoroscope-{}.zip", std::env::consts::ARCH));
-    let content = fs::read(&binary).map_err(|error| failed(&binary, &error))?;
-    pack(&path, &content)?;
+    pack(&path, &entries)?;
     let packed = fs::metadata(&path).map_err(|error| failed(&path, &error))?.len();
     println!("wrote {}", path.display());
     let is_small = print_size("zip", packed, ZIP_PROMISE);
     let is_binary_small = print_size(
         "binary",
-        content.len().try_into().unwrap_or(u64::MAX),
+        binary_bytes.try_into().unwrap_or(u64::MAX),
         BINARY_PROMISE,
     );
     if is_small && is_binary_small {
@@ -65,8 +70,19 @@ pub(crate) fn run(arguments: &Arguments) -> Outcome {
     }
 }
 
-/// One entry with a fixed time: the same content gives the same bytes.
-fn pack(path: &Path, content: &[u8]) -> Outcome {
+/// Writes an entry below a folder.
+fn lay_out(folder: &Path, (place, content): &Entry) -> Outcome {
+    let to = folder.join(place);
+    let parent = to.parent().unwrap_or(folder);
+    fs::create_dir_all(parent).map_err(|error| failed(parent, &error))?;
+    fs::write(&to, content).map_err(|error| failed(&to, &error))?;
+    fs::set_permissions(&to, Permissions::from_mode(EXECUTABLE)).map_err(|error| failed(&to, &error))?;
+    println!("wrote {}", to.display());
+    Ok(())
+}
+
+/// Entries with a fixed time: the same content gives the same bytes.
+fn pack(path: &Path, entries: &[Entry]) -> Outcome {
     let options = SimpleFileOptions::default()
         .compression_method(CompressionMethod::Deflated)
         .compression_level(Some(BEST_COMPRESSION))
@@ -74,9 +90,11 @@ fn pack(path: &Path, content: &[u8]) -> Outcome {
         .unix_permissions(EXECUTABLE);
     let file = File::create(path).map_err(|error| failed(path, &error))?;
     let mut zip = ZipWriter::new(file);
-    zip.start_file(ENTRY, options)
-        .map_err(|error| failed(path, &error))?;
-    zip.write_all(content).map_err(|error| failed(path, &error))?;
+    for (place, content) in entries {
+        zip.start_file(*place, options)
+            .map_err(|error| failed(path, &error))?;
+        zip.write_all(content).map_err(|error| failed(path, &error))?;
+    }
     zip.finish().map_err(|error| failed(path, &error))?;
     Ok(())
 }

@@ -12,6 +12,7 @@ mod memory;
 mod opened;
 mod passing;
 mod phases;
+mod runtime_signs;
 mod sending;
 mod stopping;
 mod telling;
@@ -22,6 +23,7 @@ mod tests;
 use model::ids::RequestId;
 use model::size::ByteCount;
 use model::time::Timestamp;
+use model::wire::runtime_error::Thrown;
 use model::wire::telemetry::{Delivery, Event as RecordEvent, Record};
 use serde_json::Value;
 
@@ -95,6 +97,8 @@ pub struct Engine {
     passing: Passing,
     tally: Tally,
     notices: Notices,
+    /// Why the runtime could not start, until an invocation is blamed on it.
+    not_started: Vec<Thrown>,
     effects: Vec<Effect>,
     /// When the runtime of the invocation that we hold was done.
     done_at: Option<Timestamp>,
@@ -123,6 +127,7 @@ impl Engine {
             passing: Passing::default(),
             tally: Tally::default(),
             notices: Notices::default(),
+            not_started: Vec::new(),
             effects: Vec::new(),
             done_at: None,
             now: Timestamp::default(),
@@ -153,6 +158,7 @@ impl Engine {
             Event::Arrived(datagrams) => self.take_in(now, datagrams),
             Event::Posted(documents) => self.take_posted(now, documents),
             Event::Overrun(datagrams) => self.overrun(now, datagrams),
+            Event::Runtime(sign) => self.sign(sign),
             _ => {}
         }
     }
@@ -194,6 +200,7 @@ impl Engine {
                 Event::Told => self.told(),
                 Event::Memory(reading) => self.sense(now, &reading),
                 Event::OutboundLost => self.lose_outbound(),
+                Event::Runtime(sign) => self.sign(sign),
                 Event::Tick => {}
             }
             self.leave_room();

@@ -9,6 +9,7 @@ use model::wire::xray_api::TelemetryRecord;
 use super::invocation::Invoked;
 use super::memory::Reading;
 use super::outcome::Outcome;
+use super::runtime_sign::RuntimeSign;
 use super::spool::Batch;
 use crate::logging::Line;
 
@@ -37,6 +38,8 @@ pub enum Event {
     Told,
     /// The outbound has ended by a defect; nothing can be sent any more.
     OutboundLost,
+    /// The Runtime API proxy saw something.
+    Runtime(RuntimeSign),
     /// How much memory there is.
     Memory(Reading),
     /// The time that [`wake_at`](super::engine::Engine::wake_at) named has come.

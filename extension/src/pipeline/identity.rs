@@ -54,7 +54,7 @@ impl Identity {
     ///
     /// New ids derive from the request, so that a second attempt to make them names them alike.
     pub fn segments(&self, request: &RequestId) -> SegmentIds {
-        let function = self.span_id.unwrap_or_else(|| derived(request, "function"));
+        let function = self.span_id.unwrap_or_else(|| derived(request, FUNCTION));
         let not_ours = |id: &SegmentId| *id != function;
         SegmentIds {
             lambda: derived(request, "lambda"),
@@ -77,6 +77,9 @@ pub struct SegmentIds {
     /// AWS::Lambda::Function: S where announced, else new.
     pub function: SegmentId,
 }
+
+/// The role of the function's segment.
+pub const FUNCTION: &str = "function";
 
 /// An id made from the request's and a role: FNV-1a over both, its bits then mixed.
 pub fn derived(request: &RequestId, role: &str) -> SegmentId {

@@ -5,6 +5,7 @@ use std::time::Duration;
 use model::ids::{RequestId, TraceId};
 use model::time::Timestamp;
 use model::trace_header::TraceHeader;
+use model::wire::runtime_error::Thrown;
 use model::wire::telemetry::{Report, RuntimeDone, Start, Status, Tracing};
 
 use super::attach::Observed;
@@ -61,6 +62,8 @@ pub struct Invocation {
     pub deadline: Option<Timestamp>,
     /// What its documents say.
     pub observed: Observed,
+    /// What its runtime reported, if it failed.
+    pub thrown: Vec<Thrown>,
     /// `platform.runtimeDone` and its time.
     pub done: Option<(Timestamp, RuntimeDone)>,
     /// `platform.report` and its time.
@@ -69,6 +72,8 @@ pub struct Invocation {
     pub fault: Option<Box<str>>,
     started: Option<(Timestamp, Option<Tracing>)>,
     invoke_header: Option<TraceHeader>,
+    /// What the runtime was told instead, since nobody had decided whether to record the trace.
+    decided_header: Option<TraceHeader>,
     identity: Option<Identity>,
 }
 
@@ -81,11 +86,13 @@ impl Invocation {
             invoked_at: None,
             deadline: None,
             observed: Observed::default(),
+            thrown: Vec::new(),
             done: None,
             report: None,
             fault: None,
             started: None,
             invoke_header: None,
+            decided_header: None,
             identity: None,
         }
     }
@@ -96,6 +103,12 @@ impl Invocation {
         self.deadline = Some(invoked.deadline).filter(|deadline| *deadline > Timestamp::default());
         self.function_arn = Some(unqualified(&invoked.function_arn));
         self.invoke_header = Some(invoked.header);
+        self.identify();
+    }
+
+    /// The trace is recorded because of a decision made here, and the runtime has this header.
+    pub fn decided(&mut self, header: TraceHeader) {
+        self.decided_header = Some(header);
         self.identify();
     }
 
@@ -129,7 +142,8 @@ impl Invocation {
             Some((_, tracing)) => tracing.as_ref(),
             None => stand_in.as_ref(),
         };
-        self.identity = Identity::new(self.invoke_header.as_ref(), started);
+        let header = self.decided_header.as_ref().or(self.invoke_header.as_ref());
+        self.identity = Identity::new(header, started);
     }
 
     /// The trace identity that a lost `platform.start` would have announced, from a later record.
@@ -151,6 +165,11 @@ impl Invocation {
             span_id,
             header: tracing.header.clone(),
         })
+    }
+
+    /// Whether its handler failed, as far as the runtime reported it or its documents show it.
+    pub fn has_fault(&self) -> bool {
+        !self.thrown.is_empty() || self.observed.has_top_level_fault()
     }
 
     /// The trace, as soon as anything names it.

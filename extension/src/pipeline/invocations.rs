@@ -6,6 +6,8 @@ use std::collections::VecDeque;
 
 use model::ids::{RequestId, TraceId};
 use model::time::Timestamp;
+use model::trace_header::TraceHeader;
+use model::wire::runtime_error::Thrown;
 use model::wire::telemetry::{Event as RecordEvent, Init, InitKind, Measure, Phase, Record, Report, Status};
 
 use super::failure::FailureKind;
@@ -57,6 +59,20 @@ impl Invocations {
     pub fn invoked(&mut self, now: Timestamp, invoked: Invoked) {
         if let Some(invocation) = self.open(&invoked.request_id.clone()) {
             invocation.invoked(now, invoked);
+        }
+    }
+
+    /// The runtime was told a decision made here, in this header.
+    pub fn decided(&mut self, id: &RequestId, header: TraceHeader) {
+        if let Some(invocation) = self.open(id) {
+            invocation.decided(header);
+        }
+    }
+
+    /// The runtime reported that an invocation failed. A second report changes nothing.
+    pub fn threw(&mut self, id: &RequestId, thrown: Vec<Thrown>) {
+        if let Some(invocation) = self.open(id).filter(|invocation| invocation.thrown.is_empty()) {
+            invocation.thrown = thrown;
         }
     }
 

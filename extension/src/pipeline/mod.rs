@@ -21,5 +21,8 @@ pub mod notices;
 pub mod outcome;
 pub mod platform;
 pub mod repeats;
+pub mod runtime_sign;
+pub mod sampling;
 pub mod spool;
 pub mod tally;
+pub mod thrown;

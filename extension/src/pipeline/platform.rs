@@ -13,6 +13,7 @@ use serde_json::{Map, Value, json};
 use super::failure::{Failure, is_memory_full};
 use super::identity::{Identity, SegmentIds, derived};
 use super::invocation::{Ending, Invocation};
+use super::thrown;
 use crate::limits::WAITED_FOR_INIT;
 
 /// What does not change from request to request.
@@ -145,6 +146,7 @@ impl Told<'_> {
                 exceptions: vec![self.exception(failure)],
             });
         }
+        thrown::tell(&mut segment, &self.invocation.request_id, &self.invocation.thrown);
         segment
     }
 
@@ -152,7 +154,7 @@ impl Told<'_> {
     ///
     /// Both segments have it: whoever asks the trace's root whether the function failed gets the answer.
     fn has_fault(&self) -> bool {
-        self.failure.is_some() || self.invocation.observed.has_top_level_fault()
+        self.failure.is_some() || self.invocation.has_fault()
     }
 
     fn aws(&self) -> Map<String, Value> {
@@ -247,11 +249,9 @@ impl Told<'_> {
     fn exception(&self, failure: &Failure) -> Exception {
         let what = &failure.what;
         let open = self.still_open.as_ref();
-        Exception {
-            id: derived(&self.invocation.request_id, "exception"),
-            kind: failure.error_type.clone(),
-            message: open.map_or_else(|| what.clone(), |name| format!("{what}; still open: {name}")),
-        }
+        let message = open.map_or_else(|| what.clone(), |name| format!("{what}; still open: {name}"));
+        let id = derived(&self.invocation.request_id, "exception");
+        Exception::new(id, failure.error_type.as_str(), message)
     }
 }
 

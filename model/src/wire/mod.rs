@@ -3,7 +3,9 @@
 pub mod document_scan;
 pub mod done;
 pub mod oversize;
+pub mod runtime_error;
 pub mod segment_document;
+pub mod stack_frame;
 pub mod telemetry;
 mod text;
 pub mod trouble;

@@ -179,6 +179,51 @@ pub struct Exception {
     pub kind: String,
     /// Text for people.
     pub message: String,
+    /// Where it was thrown.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub stack: Vec<StackFrame>,
+    /// Frames left out.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub truncated: usize,
+    /// The exception that caused this one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cause: Option<SegmentId>,
+}
+
+impl Exception {
+    /// An exception that was thrown nowhere in particular.
+    pub fn new(id: SegmentId, kind: impl Into<String>, message: impl Into<String>) -> Self {
+        Self {
+            id,
+            kind: kind.into(),
+            message: message.into(),
+            stack: Vec::new(),
+            truncated: 0,
+            cause: None,
+        }
+    }
+}
+
+/// One frame of a stack. Empty members are left out.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct StackFrame {
+    /// The file.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub path: Option<Box<str>>,
+    /// The line in it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub line: Option<u32>,
+    /// The function or method.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub label: Option<Box<str>>,
+}
+
+#[expect(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "serde's skip_serializing_if passes a reference"
+)]
+fn is_zero(count: &usize) -> bool {
+    *count == 0
 }
 
 #[expect(

@@ -62,6 +62,10 @@ const LAYERS: &[Layer] = &[
         ],
     },
     Layer {
+        folder: "extension/src/proxy",
+        must_not_name: &[ADAPTERS, &["pipeline::engine"], SETTINGS],
+    },
+    Layer {
         folder: "extension/src/outbound",
         must_not_name: &[
             &[

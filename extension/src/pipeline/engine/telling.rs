@@ -52,6 +52,7 @@ impl Engine {
     /// Closes an invocation with an ending of our own.
     pub(super) fn close_with(&mut self, now: Timestamp, request: &RequestId, ending: &Ending) {
         self.release(request);
+        self.blame_start(request, ending);
         if !self.config.is_managed {
             // One request at a time: what still waits belongs to nobody who could still be announced, but for
             // documents that were faster than the INVOKE of the next request.
@@ -66,7 +67,7 @@ impl Engine {
         let sandbox_start = self.invocations.take_sandbox_start(invocation.start(ending));
         let identity = invocation.identity();
         let occasion = Occasion {
-            is_faulty: failure.is_some() || invocation.observed.has_top_level_fault(),
+            is_faulty: failure.is_some() || invocation.has_fault(),
             is_cold: sandbox_start.is_some(),
         };
         let emission = self.config.emission;

@@ -1,0 +1,21 @@
+//! What the Runtime API proxy sees of invocations.
+
+use model::ids::RequestId;
+use model::wire::runtime_error::Thrown;
+
+use super::sampling::Decided;
+
+/// One thing that was seen.
+#[derive(Debug, Clone, PartialEq)]
+pub enum RuntimeSign {
+    /// An invocation was handed out with a sampling decision made here.
+    Decided(Box<Decided>),
+    /// The runtime has answered an invocation.
+    Ended(RequestId),
+    /// The runtime has reported that an invocation failed, or its streamed answer broke off.
+    Failed(RequestId, Vec<Thrown>),
+    /// The runtime has reported that it could not start, or not be restored.
+    NotStarted(Vec<Thrown>),
+    /// So many signs were given up: they came faster than they were taken.
+    Lost(u64),
+}

@@ -1,0 +1,50 @@
+//! The layer's tree as Lambda unpacks it below /opt, and functions that are started through its exec wrapper.
+
+use std::net::SocketAddr;
+use std::os::unix::fs::symlink;
+use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
+
+use emulator::Config;
+
+use crate::lab::{binary, own_udp_address};
+
+/// Where the proxy listens below an address that no other test uses.
+const PORT: u16 = 9009;
+
+/// The layer's tree, made of what was built.
+///
+/// # Panics
+/// It cannot be laid out.
+pub fn layer() -> &'static Path {
+    static LAYER: OnceLock<PathBuf> = OnceLock::new();
+    LAYER.get_or_init(|| {
+        let root = binary("fluoroscope-extension");
+        let root = root.parent().expect("a file lies in a folder");
+        let layer = root.join(format!("layer-{}", std::process::id()));
+        let _ = std::fs::remove_dir_all(&layer);
+        std::fs::create_dir_all(layer.join("extensions")).expect("the target folder is ours");
+        let wrapper = Path::new(env!("CARGO_MANIFEST_DIR")).join("../layer/fluoroscope");
+        symlink(wrapper, layer.join("fluoroscope")).expect("the folder is new");
+        let extension = binary("fluoroscope-extension");
+        symlink(extension, layer.join("extensions/fluoroscope")).expect("the folder is new");
+        layer
+    })
+}
+
+/// Starts the function through the exec wrapper.
+pub fn wrap(config: &mut Config) {
+    let wrapper = layer().join("fluoroscope").to_string_lossy().into_owned();
+    config.variables.insert("AWS_LAMBDA_EXEC_WRAPPER".into(), wrapper);
+}
+
+/// Starts the function through the exec wrapper, with the Runtime API proxy between it and Lambda. Its address.
+pub fn proxied(config: &mut Config) -> SocketAddr {
+    wrap(config);
+    let address = SocketAddr::new(own_udp_address().ip(), PORT);
+    config.variables.insert("FLUOROSCOPE_PROXY".into(), "1".into());
+    config
+        .variables
+        .insert("FLUOROSCOPE_PROXY_ADDRESS".into(), address.to_string());
+    address
+}
