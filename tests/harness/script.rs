@@ -1,6 +1,7 @@
 //! What the scripted function is told to do: the event is a list of steps, done in order.
 //!
-//! In documents `$ROOT` and `$PARENT` stand for the ids of the trace header the runtime got.
+//! In documents `$ROOT` and `$PARENT` stand for the ids of the trace header the runtime got, and `$REQUEST` for the
+//! request's id.
 
 use serde_json::{Value, json};
 
@@ -47,6 +48,14 @@ impl Script {
     #[must_use]
     pub fn burst(self, documents: usize) -> Self {
         self.step(json!({ "burst": documents }))
+    }
+
+    /// Says that the function has sent everything, as a recorder does.
+    #[must_use]
+    pub fn done(self) -> Self {
+        self.datagram(
+            "{\"format\":\"json\",\"version\":1}\n{\"fluoroscope\":\"done\",\"request_id\":\"$REQUEST\"}",
+        )
     }
 
     /// Posts this many spans of about a kilobyte to the OTLP receiver of an extension, fifty in a call.

@@ -197,7 +197,7 @@ impl Measured {
     /// The function says itself when it is done.
     fn told_done(self) -> Self {
         Self {
-            script: self.script.clone(),
+            script: self.script.done(),
             ..self
         }
     }

@@ -29,7 +29,7 @@ fn exit(code: i32) -> ! {
 
 async fn handle(event: LambdaEvent<Value>) -> Result<Value, Error> {
     let header = TraceHeader::parse(event.context.xray_trace_id.as_deref().unwrap_or_default());
-    let recorder = Recorder::new(header)?;
+    let recorder = Recorder::new(header, event.context.request_id)?;
     let mut answer = json!("done");
     for step in event.payload.as_array().into_iter().flatten() {
         if let Some(told) = recorder.play(step).await? {
@@ -42,14 +42,19 @@ async fn handle(event: LambdaEvent<Value>) -> Result<Value, Error> {
 struct Recorder {
     socket: UdpSocket,
     header: TraceHeader,
+    request_id: String,
 }
 
 impl Recorder {
-    fn new(header: TraceHeader) -> Result<Self, Error> {
+    fn new(header: TraceHeader, request_id: String) -> Result<Self, Error> {
         let socket = UdpSocket::bind("127.0.0.1:0")?;
         let address = std::env::var("AWS_XRAY_DAEMON_ADDRESS")?;
         socket.connect(address)?;
-        Ok(Self { socket, header })
+        Ok(Self {
+            socket,
+            header,
+            request_id,
+        })
     }
 
     /// Does one step; its answer, if it has one.
@@ -110,6 +115,7 @@ impl Recorder {
     fn filled_in(&self, text: &str) -> String {
         let root = self.header.root.as_deref().unwrap_or_default();
         text.replace("$ROOT", root)
+            .replace("$REQUEST", &self.request_id)
             .replace("$PARENT", self.header.parent.as_deref().unwrap_or_default())
     }
 
