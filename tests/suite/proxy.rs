@@ -2,11 +2,13 @@
 
 use std::net::{SocketAddr, TcpListener};
 
-use emulator::{Config, IdStyle};
+use emulator::{Config, FunctionCommand, IdStyle, InitType, Request, What};
 use serde_json::{Value, json};
-use tests::lab::{Finished, Lab};
+use tests::lab::{Finished, Lab, binary};
 use tests::script::Script;
 use tests::wrapped::{proxied, wrap};
+
+use crate::clients::{node, python, stage};
 
 const FUNCTION: &str = "AWS::Lambda::Function";
 const UNDECIDED: &str = "Root=1-6a0edb41-00112233445566778899aabb;Lineage=a87bd80c:1|68fd508a:5";
@@ -57,6 +59,19 @@ async fn a_handlers_error_is_told_on_the_functions_segment() {
     assert_eq!(exception(&finished)["message"], "it went wrong");
     assert_eq!(finished.tree.all(FUNCTION).len(), 4);
     assert_eq!(finished.messages(), [""; 0]);
+    finished.assert_all_sent();
+}
+
+#[tokio::test]
+async fn an_error_of_the_handler_rescues_an_invocation_that_was_not_sampled() {
+    let (lab, _) = through_the_proxy(|_| ()).await;
+    let left_out = "Root=1-6a0edb42-00112233445566778899aabb;Sampled=0";
+    lab.invoke_with(&Script::new().raise(), left_out).await;
+    let xray = lab.xray.store().clone();
+    let finished = lab.finish().await;
+    let trace = xray.trace("1-6a0edb42-00112233445566778899aabb".parse().expect("a trace id"));
+    assert_eq!(trace.map(|trace| trace.segments.len()), Some(2));
+    assert_eq!(exception(&finished)["message"], "it went wrong");
     finished.assert_all_sent();
 }
 
@@ -146,4 +161,250 @@ async fn a_taken_port_leaves_the_runtime_with_lambda_itself() {
     };
     assert!(message.contains("set FLUOROSCOPE_PROXY_ADDRESS"), "{message}");
     finished.assert_all_sent();
+}
+
+#[tokio::test]
+async fn a_defect_of_the_proxy_costs_what_it_would_have_shown() {
+    for defect in ["panic_in_proxy", "panic_in_accept"] {
+        let (lab, _) = through_the_proxy(|config| {
+            config
+                .variables
+                .insert("FLUOROSCOPE_INJECT_DEFECT".into(), defect.into());
+        })
+        .await;
+        for _ in 0..3 {
+            lab.succeed(&call()).await;
+        }
+        let failed = lab.invoke(&call().raise()).await;
+        assert_eq!(failed.function_error, Some("Unhandled"), "{}", lab.log());
+        let finished = lab.finish().await;
+        let expected = "a defect in fluoroscope; the function is not affected, traces may be missing";
+        assert!(!finished.messages().is_empty(), "{defect} was not played");
+        assert!(
+            finished.messages().iter().all(|message| *message == expected),
+            "{:?}",
+            finished.lines
+        );
+        assert_eq!(finished.tree.all(FUNCTION).len(), 5);
+        finished.assert_all_sent();
+    }
+}
+
+#[tokio::test]
+async fn an_inert_extension_still_carries_the_runtime() {
+    for defect in ["panic_at_start", "panic_on_invoke"] {
+        let (lab, _) = through_the_proxy(|config| {
+            config
+                .variables
+                .insert("FLUOROSCOPE_INJECT_DEFECT".into(), defect.into());
+        })
+        .await;
+        for _ in 0..3 {
+            lab.succeed(&call()).await;
+        }
+        let shutdown = lab.environment.stop(emulator::Reason::Spindown).await;
+        assert!(
+            shutdown.processes.iter().all(|process| process.by_itself),
+            "{:?}",
+            shutdown.processes
+        );
+    }
+}
+
+#[tokio::test]
+async fn an_extension_that_is_not_there_leaves_the_runtime_with_lambda_itself() {
+    let mut config = Config::new("orders", FunctionCommand::new(binary("scripted-function")));
+    proxied(&mut config);
+    let environment = emulator::Environment::start(config)
+        .await
+        .expect("the environment starts");
+    let invoked = environment.invoke(Request::json(Script::new().event())).await;
+    assert_eq!(
+        (invoked.status, invoked.function_error),
+        (200, None),
+        "{}",
+        invoked.text()
+    );
+    let told = environment
+        .logs()
+        .iter()
+        .any(|line| line.text.contains("does not answer"));
+    assert!(told, "nobody was told");
+}
+
+#[tokio::test]
+async fn a_wrapper_whose_program_is_broken_still_starts_the_runtime() {
+    for program in [
+        None,
+        Some("not a program"),
+        Some("#!/bin/sh\nexit 3\n"),
+        Some("#!/bin/sh\nkill -9 $$\n"),
+    ] {
+        let folder =
+            std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("broken-{}", std::process::id()));
+        let _ = std::fs::remove_dir_all(&folder);
+        std::fs::create_dir_all(folder.join("extensions")).expect("the target folder is ours");
+        let wrapper = folder.join("fluoroscope");
+        std::fs::copy(tests::wrapped::layer().join("fluoroscope"), &wrapper).expect("the wrapper is there");
+        if let Some(program) = program {
+            use std::os::unix::fs::PermissionsExt;
+            let path = folder.join("extensions/fluoroscope");
+            std::fs::write(&path, program).expect("the folder is new");
+            let executable = std::fs::Permissions::from_mode(0o755);
+            std::fs::set_permissions(&path, executable).expect("the file is ours");
+        }
+        let lab = Lab::with(|config| {
+            let wrapper = wrapper.to_string_lossy().into_owned();
+            config.variables.insert("AWS_LAMBDA_EXEC_WRAPPER".into(), wrapper);
+        })
+        .await;
+        lab.succeed(&call()).await;
+        lab.finish().await.assert_all_sent();
+    }
+}
+
+#[tokio::test]
+async fn a_streamed_answer_arrives_as_it_was_sent() {
+    let event = json!({ "pieces": 200, "bytes": 40_000 }).to_string();
+    let mut answers = Vec::new();
+    for is_proxied in [false, true] {
+        let lab = Lab::with(|config| {
+            config.function = FunctionCommand::new(binary("streaming-function"));
+            if is_proxied {
+                proxied(config);
+            }
+        })
+        .await;
+        for _ in 0..2 {
+            let invoked = lab.environment.invoke(Request::json(event.clone())).await;
+            assert_eq!(
+                (invoked.status, invoked.function_error),
+                (200, None),
+                "{}",
+                lab.log()
+            );
+            answers.push(invoked.payload.clone());
+        }
+        let finished = lab.finish().await;
+        assert_eq!(finished.messages(), [""; 0]);
+        finished.assert_all_sent();
+    }
+    assert!(answers[0].len() > 8_000_000);
+    assert!(
+        answers.iter().all(|answer| *answer == answers[0]),
+        "the answers differ"
+    );
+}
+
+#[tokio::test]
+async fn the_end_of_an_invocation_is_known_without_the_telemetry_api() {
+    // The record comes half a second late: it shows who waits for it.
+    let (lab, _) = through_the_proxy(|config| {
+        config.variables.insert("FLUOROSCOPE_FLUSH".into(), "end".into());
+        let late = std::time::Duration::from_millis(500);
+        config
+            .faults
+            .delayed_records
+            .insert("platform.runtimeDone".into(), late);
+    })
+    .await;
+    lab.idle().await;
+    let entries_before = lab.environment.journal().len();
+    lab.succeed(&call()).await;
+    lab.documents(1).await;
+    lab.idle().await;
+    let journal = lab.environment.journal();
+    let at = |seen: &dyn Fn(&What) -> bool| {
+        journal
+            .iter()
+            .skip(entries_before)
+            .find(|entry| seen(&entry.what))
+            .map(|entry| entry.at)
+    };
+    let done = at(&|what| {
+        matches!(
+            what,
+            What::Emitted {
+                kind: "platform.runtimeDone",
+                ..
+            }
+        )
+    })
+    .expect("the runtime was done");
+    let next = at(&|what| matches!(what, What::ExtensionNext { .. })).expect("the extension asked for more");
+    let waited = next.saturating_duration_since(done);
+    assert!(waited < std::time::Duration::from_millis(400), "{waited:?}");
+    lab.finish().await.assert_all_sent();
+}
+
+#[tokio::test]
+async fn concurrent_requests_of_managed_instances_pass_through_the_proxy() {
+    const REQUESTS: u16 = 64;
+    let (lab, _) = through_the_proxy(|config| {
+        config.id_style = IdStyle::Managed;
+        config.init_type = InitType::ManagedInstances {
+            max_concurrency: REQUESTS,
+        };
+    })
+    .await;
+    let lab = std::sync::Arc::new(lab);
+    let requests = (0..REQUESTS).map(|number| {
+        let lab = std::sync::Arc::clone(&lab);
+        let script = Script::new().subsegment(&format!("{:016x}", number + 1), &format!("call {number}"));
+        tokio::spawn(async move { lab.succeed(&script.work_ms(50)).await.trace_header })
+    });
+    for request in requests.collect::<Vec<_>>() {
+        assert!(request.await.expect("the request ends").is_some());
+    }
+    let lab = std::sync::Arc::into_inner(lab).expect("every request has ended");
+    let finished = lab.finish().await;
+    for number in 0..REQUESTS {
+        let path = format!("AWS::Lambda > {FUNCTION} > call {number}");
+        assert!(finished.tree.paths().contains(&path), "{path} is missing");
+    }
+    finished.assert_all_sent();
+}
+
+/// The exception of a function in another language that fails to charge a card.
+async fn refused_card(function: stage::Function) -> Value {
+    let lab = Lab::with(|config| {
+        function.play(config);
+        proxied(config);
+    })
+    .await;
+    stage::succeed(&lab, &json!({})).await;
+    stage::fail(&lab, &json!({ "raise": true })).await;
+    let finished = lab.finish().await;
+    let exception = exception(&finished).clone();
+    assert_eq!(exception["message"], "card refused", "{exception}");
+    finished.assert_all_sent();
+    exception
+}
+
+#[tokio::test]
+async fn an_exception_in_python_is_told_with_its_stack() {
+    let exception = refused_card(python::runtime_client("orders.handler")).await;
+    assert_eq!(exception["type"], "ValueError");
+    let frame = &exception["stack"][0];
+    assert_eq!(frame["label"], "handler", "{exception}");
+    assert!(
+        frame["path"]
+            .as_str()
+            .is_some_and(|path| path.ends_with("orders.py")),
+        "{exception}"
+    );
+    assert!(frame["line"].is_number(), "{exception}");
+}
+
+#[tokio::test]
+async fn an_exception_in_node_is_told_with_its_stack() {
+    let exception = refused_card(node::runtime_client("orders.handler")).await;
+    assert_eq!(exception["type"], "Error");
+    let stack = exception["stack"].as_array().expect("a stack");
+    assert!(
+        stack.iter().any(|frame| frame["path"]
+            .as_str()
+            .is_some_and(|path| path.ends_with("orders.js"))),
+        "{exception}"
+    );
 }

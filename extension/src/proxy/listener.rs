@@ -106,3 +106,6 @@ async fn connect(runtime_api: &str) -> io::Result<TcpStream> {
     }
     TcpStream::connect(authority).await
 }
+
+#[cfg(test)]
+mod tests;

@@ -10,7 +10,7 @@ mod go;
 mod java;
 #[cfg(any(feature = "java", feature = "go"))]
 mod nested;
-mod node;
+pub(crate) mod node;
 pub(crate) mod orders;
 pub(crate) mod program;
 pub(crate) mod python;

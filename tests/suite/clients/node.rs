@@ -9,7 +9,7 @@ use super::orders::{COLD, WARM, assert_charge_failed, assert_paths, assert_taken
 use super::stage::{Function, end, fail, succeed};
 use super::tools;
 
-fn runtime_client(handler: &str) -> Function {
+pub(crate) fn runtime_client(handler: &str) -> Function {
     let modules = format!("NODE_PATH={}", tools::node_modules().display());
     Function {
         command: FunctionCommand::new("env")
