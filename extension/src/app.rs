@@ -88,7 +88,7 @@ impl App {
                 }
                 done = self.queues.done.recv(), if !self.is_outbound_lost => match done {
                     Some(Done::Sent(outcome)) => Event::Settled(outcome),
-                    Some(Done::Told) => Event::Told,
+                    Some(Done::Told(is_taken)) => Event::Told(is_taken),
                     None => self.lose_outbound(),
                 },
                 // Before the records: who posted has its answer, so this is older than the end of the invocation.
@@ -160,6 +160,7 @@ impl App {
                         steps.push_front(Step::Read(Event::Memory(reading)));
                     }
                     Effect::Log(line) => self.log.write(line),
+                    Effect::Write(value) => self.log.print(&value),
                     Effect::Finish => {
                         self.finish();
                         return true;

@@ -182,6 +182,10 @@ pub const BACKOFF_MAX: Duration = Duration::from_secs(30);
 pub const RETRY_AFTER_MAX: Duration = Duration::from_secs(300);
 /// Pause after a failure that only somebody can mend, such as missing permissions.
 pub const MENDED_PROBE: Duration = Duration::from_secs(60);
+/// The account goes to X-Ray, and out as metrics, at most once in this time, as the daemon's does.
+pub const REPORT_EVERY: Duration = Duration::from_secs(60);
+/// Longest time the sender is busy with the account while a handler runs. What X-Ray did not get is told next time.
+pub const TELL_MIDWAY_MAX: Duration = Duration::from_millis(100);
 /// Longest wait for X-Ray to take the tally at SHUTDOWN.
 pub const TELL_MAX: Duration = Duration::from_millis(300);
 /// After INVOKE, how long the first record ever is waited for. An environment that accepts the subscription

@@ -102,10 +102,20 @@ impl Log {
 
     /// Writes a line whatever its level: the tally.
     pub fn always(self, line: Line) {
-        let text = line.text() + "\n";
-        // A log that cannot be written has nobody to be told.
-        let _ = std::io::stdout().lock().write_all(text.as_bytes());
+        print(line.text());
     }
+
+    /// Writes a line of somebody else's form: metrics.
+    pub fn print(self, line: &Value) {
+        print(line.to_string());
+    }
+}
+
+/// One write, so that no other line gets into this one.
+fn print(line: String) {
+    let text = line + "\n";
+    // A log that cannot be written has nobody to be told.
+    let _ = std::io::stdout().lock().write_all(text.as_bytes());
 }
 
 /// Makes a panic one line of the same form instead of a text of several.

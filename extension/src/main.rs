@@ -2,6 +2,7 @@
 
 use std::process::ExitCode;
 
+use extension::clock::Clock;
 use extension::logging::{self, Level, Line, Log};
 use extension::settings::{ProcessVars, Settings};
 use extension::{start, wrap};
@@ -37,6 +38,7 @@ fn wrap() {
 }
 
 fn run() -> ExitCode {
+    let began = Clock.now();
     let (settings, problems) = Settings::read(&ProcessVars);
     let log = Log {
         level: settings.log_level,
@@ -51,7 +53,7 @@ fn run() -> ExitCode {
         .build();
     match runtime {
         Ok(runtime) => {
-            let code = runtime.block_on(start::run(settings, log));
+            let code = runtime.block_on(start::run(settings, log, began));
             // A name look-up that hangs is a thread nobody can end: leave it behind.
             runtime.shutdown_background();
             code

@@ -18,6 +18,7 @@ use crate::outbound::credentials::{CredentialSettings, Secret};
 use crate::outbound::endpoint::EndpointSettings;
 use crate::pipeline::flush::Mode;
 use crate::pipeline::identity::{PlatformSegments, Rescue};
+use crate::pipeline::metrics::MetricsFormat;
 use crate::pipeline::sampling::SampleRate;
 
 /// Where variables come from: the process, or a map in tests.
@@ -77,6 +78,8 @@ pub struct Settings {
     pub flush: Mode,
     /// The least level that is logged. `FLUOROSCOPE_LOG_LEVEL`, default `warn`.
     pub log_level: Level,
+    /// Whether and how metrics are written. `FLUOROSCOPE_METRICS`, default `off`.
+    pub metrics: MetricsFormat,
     /// What Lambda says of the sandbox.
     pub sandbox: Sandbox,
     /// Where X-Ray is.
@@ -179,17 +182,19 @@ const PLATFORM_SEGMENTS: &str = "FLUOROSCOPE_PLATFORM_SEGMENTS";
 const RESCUE: &str = "FLUOROSCOPE_RESCUE";
 const MEMORY_BUDGET: &str = "FLUOROSCOPE_MEMORY_BUDGET";
 const FLUSH: &str = "FLUOROSCOPE_FLUSH";
+const METRICS: &str = "FLUOROSCOPE_METRICS";
 const LOG_LEVEL: &str = "FLUOROSCOPE_LOG_LEVEL";
 const PROXY: &str = "FLUOROSCOPE_PROXY";
 const PROXY_ADDRESS: &str = "FLUOROSCOPE_PROXY_ADDRESS";
 const SAMPLE_RATE: &str = "FLUOROSCOPE_SAMPLE_RATE";
 const PREFIX: &str = "FLUOROSCOPE_";
-const KNOWN: [&str; 9] = [
+const KNOWN: [&str; 10] = [
     UDP_ADDRESS,
     PLATFORM_SEGMENTS,
     RESCUE,
     MEMORY_BUDGET,
     FLUSH,
+    METRICS,
     LOG_LEVEL,
     PROXY,
     PROXY_ADDRESS,
@@ -237,6 +242,7 @@ impl Settings {
             log_level: read
                 .parsed(LOG_LEVEL, "error, warn, info or debug")
                 .unwrap_or(Level::Warn),
+            metrics: read.parsed(METRICS, "off or emf").unwrap_or(MetricsFormat::Off),
             sandbox: sandbox(vars, memory_mb),
             endpoint: endpoint(vars),
             authorities: set(vars, "AWS_CA_BUNDLE").map(PathBuf::from),
@@ -426,6 +432,7 @@ mod tests {
         assert_eq!(settings.udp_address.to_string(), "127.0.0.1:2000");
         assert_eq!(settings.platform_segments, PlatformSegments::Auto);
         assert_eq!(settings.rescue, Rescue::Faults);
+        assert_eq!(settings.metrics, MetricsFormat::Off);
         assert_eq!(settings.log_level, Level::Warn);
         assert_eq!(settings.spool_budget, ByteCount::mib(8));
         assert_eq!(settings.sandbox.log_group, "/aws/lambda/function");

@@ -8,11 +8,13 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use lambda_runtime_api_client::PooledClient;
+use model::time::Timestamp;
 use model::wire::telemetry::{Delivery, InitKind};
 use rustls::RootCertStore;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::app::{App, Queues};
+use crate::clock::Clock;
 use crate::inbound::documents::DocumentListener;
 use crate::inbound::telemetry::TelemetryListener;
 use crate::inbound::udp::DatagramSocket;
@@ -27,6 +29,7 @@ use crate::outbound::xray::XraySender;
 use crate::outbound::{authorities, task};
 use crate::pipeline::engine::{Config, Engine};
 use crate::pipeline::identity::Emission;
+use crate::pipeline::metrics::OwnInit;
 use crate::pipeline::outcome::Failure;
 use crate::pipeline::platform::Function;
 use crate::proxy::listener::{Proxy, Route};
@@ -36,11 +39,11 @@ use crate::settings::{ProxySettings, Settings};
 /// Attempts to register, and the pause between them. Without registration there is nothing to keep alive.
 const REGISTER_ATTEMPTS: u32 = 3;
 const REGISTER_PAUSE: Duration = Duration::from_millis(50);
-/// Jobs the engine can have outstanding: one call and one word to forget.
+/// Jobs the engine can have outstanding: one call, one account and one word to forget.
 const JOBS: usize = 4;
 
-/// Runs until SHUTDOWN.
-pub async fn run(settings: Settings, log: Log) -> ExitCode {
+/// Runs until SHUTDOWN. The program began at `began`.
+pub async fn run(settings: Settings, log: Log, began: Timestamp) -> ExitCode {
     if let Err(line) = check_runtime_api(settings.sandbox.runtime_api.as_deref()) {
         log.always(line);
         return ExitCode::FAILURE;
@@ -59,6 +62,7 @@ pub async fn run(settings: Settings, log: Log) -> ExitCode {
         return ExitCode::FAILURE;
     };
     drop(gates);
+    let registered = Clock.now().since(began);
 
     // From here on Lambda waits for us, so every outcome ends in polling: a defect ends the task, not the process.
     let (subscribed, is_settled) = oneshot::channel::<()>();
@@ -66,6 +70,8 @@ pub async fn run(settings: Settings, log: Log) -> ExitCode {
         settings,
         log,
         is_managed,
+        began,
+        registered,
         extension_id,
         socket,
         documents,
@@ -97,6 +103,8 @@ struct Setup {
     settings: Settings,
     log: Log,
     is_managed: bool,
+    began: Timestamp,
+    registered: Duration,
     extension_id: String,
     socket: Option<DatagramSocket>,
     documents: Option<DocumentListener>,
@@ -111,6 +119,8 @@ async fn trace(setup: Setup, subscribed: oneshot::Sender<()>) {
         settings,
         log,
         is_managed,
+        began,
+        registered,
         extension_id,
         socket,
         documents,
@@ -125,13 +135,20 @@ async fn trace(setup: Setup, subscribed: oneshot::Sender<()>) {
     }
     let (delivery_sender, deliveries) = mpsc::channel(TELEMETRY_QUEUE);
     let is_subscribed = listen(listener, &extension_id, delivery_sender, log).await;
+    let own_init = OwnInit {
+        registered,
+        ready: Clock.now().since(began),
+    };
     // The poller is gone only with the process.
     let _ = subscribed.send(());
     let (jobs, job_receiver) = mpsc::channel(JOBS);
     let (done_sender, done) = mpsc::channel(JOBS);
     let endpoint = Endpoint::resolve(&settings.endpoint);
     let is_aws = endpoint.as_ref().is_ok_and(Endpoint::is_aws);
-    let engine = Engine::new(config(&settings, is_managed, is_aws));
+    let engine = Engine::new(Config {
+        own_init,
+        ..config(&settings, is_managed, is_aws)
+    });
     let authorities = authorities(settings.authorities.as_deref(), log);
     let credentials = CredentialSource::new(settings.credentials);
     let sender = endpoint.map(|endpoint| XraySender::new(endpoint, credentials).trusting(authorities));
@@ -190,6 +207,8 @@ fn config(settings: &Settings, is_managed: bool, is_aws: bool) -> Config {
         },
         spool_budget: settings.spool_budget,
         process_budget: settings.process_budget,
+        metrics: settings.metrics,
+        own_init: OwnInit::default(),
         // Seeded by the system for every process; no secret, only different.
         seed: RandomState::new().hash_one(0),
     }

@@ -9,6 +9,7 @@ use backend::{Limits, Running};
 use emulator::{Config, Entry, Environment, Exit, FunctionCommand, Invoked, Reason, Request, Source, What};
 use model::ids::TraceId;
 use model::trace_header::TraceHeader;
+use model::wire::xray_api::TelemetryRecord;
 use serde_json::Value;
 
 use crate::script::Script;
@@ -37,6 +38,8 @@ pub struct Finished {
     pub tree: Tree,
     /// Telemetry records that X-Ray was told.
     pub told: usize,
+    /// Those records.
+    pub records: Vec<TelemetryRecord>,
 }
 
 impl Lab {
@@ -177,6 +180,7 @@ impl Lab {
             earlier_tallies: tallies,
             tree: Tree::of(segments),
             told: self.xray.store().telemetry().len(),
+            records: self.xray.store().telemetry(),
         }
     }
 }

@@ -26,8 +26,8 @@ pub enum Job {
 pub enum Done {
     /// Of a batch.
     Sent(Outcome),
-    /// Of the tally.
-    Told,
+    /// Of the tally: whether it was taken.
+    Told(bool),
 }
 
 /// Works until nobody asks any more.
@@ -44,11 +44,10 @@ pub async fn work(
             }
             (Job::Send(..), Err(failure)) => Done::Sent(Outcome::Failed(failure.clone())),
             (Job::Tell(record, wait), Ok(sender)) => {
-                // Best effort: the same numbers are in the log.
-                let _ = sender.send_telemetry(record, now, wait).await;
-                Done::Told
+                // What was not taken is in the next record, and in the log.
+                Done::Told(sender.send_telemetry(record, now, wait).await.is_ok())
             }
-            (Job::Tell(..), Err(_)) => Done::Told,
+            (Job::Tell(..), Err(_)) => Done::Told(false),
             (Job::Forget, sender) => {
                 if let Ok(sender) = sender {
                     sender.forget();

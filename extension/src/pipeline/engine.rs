@@ -12,6 +12,7 @@ mod memory;
 mod opened;
 mod passing;
 mod phases;
+mod reporting;
 mod runtime_signs;
 mod sending;
 mod stopping;
@@ -34,16 +35,18 @@ use super::flush::{Mode, Policy};
 use super::identity::Emission;
 use super::invocations::{Change, Invocations};
 use super::memory::Memory;
+use super::metrics::{MetricsFormat, OwnInit};
 use super::notices::Notices;
 use super::platform::Function;
 use super::repeats::Repeats;
 use super::spool::Spool;
-use super::tally::{Held, Tally};
+use super::tally::Tally;
 use crate::limits::KIND_CHARS;
 use crate::logging::{Level, Line};
 use opened::open_share;
 use passing::Passing;
 use phases::Phase;
+use reporting::Reports;
 use sending::Sending;
 
 /// What the engine is told once.
@@ -61,6 +64,10 @@ pub struct Config {
     pub spool_budget: ByteCount,
     /// Bytes of the whole process.
     pub process_budget: ByteCount,
+    /// Whether and how metrics are written.
+    pub metrics: MetricsFormat,
+    /// How long the start took.
+    pub own_init: OwnInit,
     /// Different in every sandbox: spreads retries.
     pub seed: u64,
 }
@@ -95,6 +102,7 @@ pub struct Engine {
     policy: Policy,
     breaker: Breaker,
     passing: Passing,
+    reports: Reports,
     tally: Tally,
     notices: Notices,
     /// Why the runtime could not start, until an invocation is blamed on it.
@@ -125,6 +133,7 @@ impl Engine {
             policy: Policy::new(config.flush),
             breaker: Breaker::default(),
             passing: Passing::default(),
+            reports: Reports::new(&config),
             tally: Tally::default(),
             notices: Notices::default(),
             not_started: Vec::new(),
@@ -140,18 +149,6 @@ impl Engine {
         self.spool.budget().minus(self.spool.held())
     }
 
-    /// The tally as a line: the last word, once [`Effect::Finish`] was asked for and nothing arrives any more.
-    pub fn last_word(&self) -> Line {
-        let reason = if let Phase::Stopped(reason) = &self.phase {
-            reason.as_str()
-        } else {
-            ""
-        };
-        let mut line = Line::new(Level::Info, "tally").with("shutdown", reason);
-        line.fields.extend(self.tally.fields(self.held()));
-        line.with("memory", self.memory.fields())
-    }
-
     /// What lay in the socket when everything else was over: held, and told so.
     fn count_straggler(&mut self, now: Timestamp, event: Event) {
         match event {
@@ -160,23 +157,6 @@ impl Engine {
             Event::Overrun(datagrams) => self.overrun(now, datagrams),
             Event::Runtime(sign) => self.sign(sign),
             _ => {}
-        }
-    }
-
-    /// The account so far.
-    pub fn tally(&self) -> &Tally {
-        &self.tally
-    }
-
-    /// Documents held.
-    pub fn held_documents(&self) -> u64 {
-        self.held().total()
-    }
-
-    fn held(&self) -> Held {
-        Held {
-            in_memory: self.spool.held_documents() + self.evidence.documents(),
-            in_file: 0,
         }
     }
 
@@ -197,7 +177,7 @@ impl Engine {
                 Event::Overrun(datagrams) => self.overrun(now, datagrams),
                 Event::Drained => self.drained(now),
                 Event::Settled(outcome) => self.settle(now, outcome),
-                Event::Told => self.told(),
+                Event::Told(is_taken) => self.told(is_taken),
                 Event::Memory(reading) => self.sense(now, &reading),
                 Event::OutboundLost => self.lose_outbound(),
                 Event::Runtime(sign) => self.sign(sign),
@@ -205,6 +185,7 @@ impl Engine {
             }
             self.leave_room();
             self.move_on(now);
+            self.report(now, false);
         }
         std::mem::take(&mut self.effects)
     }

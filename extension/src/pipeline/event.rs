@@ -6,6 +6,8 @@ use model::time::Timestamp;
 pub use model::wire::telemetry::Delivery;
 use model::wire::xray_api::TelemetryRecord;
 
+use serde_json::Value;
+
 use super::invocation::Invoked;
 use super::memory::Reading;
 use super::outcome::Outcome;
@@ -34,8 +36,8 @@ pub enum Event {
     Drained,
     /// What became of the batch on its way.
     Settled(Outcome),
-    /// The tally was told, or could not be: the answer to [`Effect::Tell`].
-    Told,
+    /// The tally was told (true), or could not be: the answer to [`Effect::Tell`].
+    Told(bool),
     /// The outbound has ended by a defect; nothing can be sent any more.
     OutboundLost,
     /// The Runtime API proxy saw something.
@@ -72,6 +74,8 @@ pub enum Effect {
     Tell(TelemetryRecord, Duration),
     /// Write a line.
     Log(Line),
+    /// Write this as a line of its own, as it is: metrics.
+    Write(Value),
     /// Hand over what still lies in the socket, write the [last word](super::engine::Engine::last_word), and
     /// end the process.
     Finish,

@@ -158,6 +158,11 @@ impl Memory {
         self.give_back_at
     }
 
+    /// The most that this process has had resident when it was looked at.
+    pub fn peak(&self) -> ByteCount {
+        self.peak
+    }
+
     /// For the tally.
     pub fn fields(&self) -> Value {
         json!({

@@ -17,6 +17,7 @@ pub mod identity;
 pub mod invocation;
 pub mod invocations;
 pub mod memory;
+pub mod metrics;
 pub mod notices;
 pub mod outcome;
 pub mod platform;

@@ -126,6 +126,8 @@ pub struct Tally {
     failures: Counts,
     /// Time that invocations took after their runtime was done.
     flushes: Durations,
+    /// Those since they were last taken.
+    recent_flushes: Durations,
     /// Telemetry elements that gave nothing, which are no documents.
     telemetry: Counts,
 }
@@ -189,6 +191,7 @@ impl Tally {
     /// An invocation was held this long after its runtime was done.
     pub fn flushed(&mut self, after_done: Duration) {
         self.flushes.note(after_done);
+        self.recent_flushes.note(after_done);
     }
 
     /// Telemetry elements that gave nothing.
@@ -241,6 +244,16 @@ impl Tally {
     /// How long invocations were held after their runtime was done.
     pub fn flushes(&self) -> &Durations {
         &self.flushes
+    }
+
+    /// The same since it was last asked.
+    pub fn take_recent_flushes(&mut self) -> Durations {
+        std::mem::take(&mut self.recent_flushes)
+    }
+
+    /// Telemetry elements that gave nothing.
+    pub fn telemetry_total(&self) -> u64 {
+        self.telemetry.values().sum()
     }
 
     /// Whether every document is accounted for.

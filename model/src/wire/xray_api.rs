@@ -74,6 +74,45 @@ pub struct TelemetryRecord {
     pub backend_connection_errors: BackendConnectionErrors,
 }
 
+impl TelemetryRecord {
+    /// What these totals have that earlier ones had not.
+    #[must_use]
+    pub fn since(&self, earlier: &Self) -> Self {
+        let less = u64::saturating_sub;
+        let (errors, before) = (
+            &self.backend_connection_errors,
+            &earlier.backend_connection_errors,
+        );
+        Self {
+            timestamp: self.timestamp,
+            segments_received_count: less(self.segments_received_count, earlier.segments_received_count),
+            segments_sent_count: less(self.segments_sent_count, earlier.segments_sent_count),
+            segments_spillover_count: less(self.segments_spillover_count, earlier.segments_spillover_count),
+            segments_rejected_count: less(self.segments_rejected_count, earlier.segments_rejected_count),
+            backend_connection_errors: BackendConnectionErrors {
+                timeout_count: less(errors.timeout_count, before.timeout_count),
+                connection_refused_count: less(
+                    errors.connection_refused_count,
+                    before.connection_refused_count,
+                ),
+                http_code_4xx_count: less(errors.http_code_4xx_count, before.http_code_4xx_count),
+                http_code_5xx_count: less(errors.http_code_5xx_count, before.http_code_5xx_count),
+                unknown_host_count: less(errors.unknown_host_count, before.unknown_host_count),
+                other_count: less(errors.other_count, before.other_count),
+            },
+        }
+    }
+
+    /// Whether it counts nothing.
+    pub fn is_empty(&self) -> bool {
+        let nothing = Self {
+            timestamp: self.timestamp,
+            ..Self::default()
+        };
+        *self == nothing
+    }
+}
+
 /// Failed calls by kind.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
@@ -128,6 +167,27 @@ mod tests {
                 "{member} is missing in {text}"
             );
         }
+    }
+
+    #[test]
+    fn records_of_growing_totals_add_up_to_the_last() {
+        let total = |number: u64| TelemetryRecord {
+            timestamp: 7.0,
+            segments_received_count: 10 * number,
+            segments_sent_count: 9 * number,
+            segments_spillover_count: 8 * number,
+            segments_rejected_count: 7 * number,
+            backend_connection_errors: BackendConnectionErrors {
+                timeout_count: 6 * number,
+                connection_refused_count: 5 * number,
+                http_code_4xx_count: 4 * number,
+                http_code_5xx_count: 3 * number,
+                unknown_host_count: 2 * number,
+                other_count: number,
+            },
+        };
+        assert_eq!(total(5).since(&total(2)), total(3));
+        assert!(total(5).since(&total(5)).is_empty() && !total(5).since(&total(4)).is_empty());
     }
 
     #[test]

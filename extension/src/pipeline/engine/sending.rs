@@ -235,7 +235,10 @@ impl Engine {
 
     pub(super) fn settle(&mut self, now: Timestamp, outcome: Outcome) {
         match outcome {
-            Outcome::Answered(answered) => self.answered(now, &answered),
+            Outcome::Answered(answered) => {
+                self.answered(now, &answered);
+                self.tell_midway(now);
+            }
             Outcome::Failed(failure) => self.failed(now, &failure),
         }
     }
@@ -332,7 +335,7 @@ impl Engine {
         self.sending.is_lost = true;
         let lost = self.spool.settle(|_| false);
         self.tally.shed_unknown(ShedReason::OutboundLost, lost);
-        self.told();
+        self.told(false);
     }
 }
 

@@ -4,7 +4,6 @@
 use model::ids::RequestId;
 use model::time::Timestamp;
 use model::wire::telemetry::Status;
-use model::wire::xray_api::TelemetryRecord;
 
 use super::super::event::{Effect, Stopping};
 use super::super::invocation::Ending;
@@ -72,8 +71,10 @@ impl Engine {
         self.effects.push(Effect::Drain);
     }
 
-    pub(super) fn told(&mut self) {
-        if let Phase::Stopping(stop) = &mut self.phase {
+    pub(super) fn told_at_the_end(&mut self) {
+        if let Phase::Stopping(stop) = &mut self.phase
+            && stop.is_telling
+        {
             stop.is_told = true;
         }
     }
@@ -128,29 +129,23 @@ impl Engine {
 
     /// Everything that could be sent is sent: X-Ray gets the tally, if it is there to take it.
     fn tell(&mut self, now: Timestamp) {
+        let Phase::Stopping(stop) = &self.phase else {
+            return;
+        };
+        let wait = stop.until().since(now).min(TELL_MAX);
         let is_sent =
             !self.spool.is_sending() && !self.can_still_send(now) && self.tally.received_total() > 0;
-        let record = TelemetryRecord {
-            timestamp: now.as_seconds(),
-            segments_received_count: self.tally.received_total(),
-            segments_sent_count: self.tally.sent_total(),
-            segments_spillover_count: self.tally.shed_total(),
-            segments_rejected_count: self.tally.rejected_total(),
-            backend_connection_errors: self.sending.errors,
-        };
-        let is_healthy = self.sending.is_healthy() && self.tally.sent_total() > 0;
-        let Phase::Stopping(stop) = &mut self.phase else {
-            return;
-        };
-        if !stop.is_closed || stop.is_telling || !is_sent {
+        if !stop.is_closed || stop.is_telling || !is_sent || self.reports.is_telling() {
             return;
         }
-        let wait = stop.until().since(now).min(TELL_MAX);
-        stop.is_telling = true;
-        stop.is_told = !is_healthy || wait.is_zero();
-        if !stop.is_told {
-            self.effects.push(Effect::Tell(record, wait));
+        let is_healthy = self.sending.is_healthy() && self.tally.sent_total() > 0 && !wait.is_zero();
+        let record = is_healthy.then(|| self.begin_telling(now)).flatten();
+        if let Phase::Stopping(stop) = &mut self.phase {
+            stop.is_telling = true;
+            stop.is_told = record.is_none();
         }
+        self.effects
+            .extend(record.map(|record| Effect::Tell(record, wait)));
     }
 
     fn finish_if_done(&mut self, now: Timestamp) {
@@ -164,6 +159,7 @@ impl Engine {
             return;
         }
         self.phase = Phase::Stopped(stop.reason.clone());
+        self.report(self.now, true);
         self.effects.push(Effect::Finish);
     }
 }

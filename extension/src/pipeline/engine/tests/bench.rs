@@ -16,6 +16,7 @@ use crate::pipeline::flush::Mode;
 use crate::pipeline::identity::{Emission, PlatformSegments, Rescue};
 use crate::pipeline::invocation::Invoked;
 use crate::pipeline::memory::{Process, Reading};
+use crate::pipeline::metrics::{MetricsFormat, OwnInit};
 use crate::pipeline::outcome::{Answered, Failure, FailureKind, Outcome};
 use crate::pipeline::platform::Function;
 use crate::pipeline::spool::Batch;
@@ -51,6 +52,10 @@ pub(super) struct Bench {
     pub(super) given_back: usize,
     /// The record that X-Ray was told.
     pub(super) told: Option<TelemetryRecord>,
+    /// Everything that X-Ray was told, with what it did not take.
+    pub(super) records: Vec<TelemetryRecord>,
+    pub(super) takes_records: bool,
+    pub(super) metrics: Vec<Value>,
     pub(super) finished: Option<Line>,
 }
 
@@ -76,6 +81,8 @@ impl Bench {
             },
             spool_budget: ByteCount::mib(8),
             process_budget: ByteCount::mib(16),
+            metrics: MetricsFormat::Off,
+            own_init: OwnInit::default(),
             seed: 1,
         };
         change(&mut config);
@@ -90,6 +97,9 @@ impl Bench {
             forgotten: 0,
             given_back: 0,
             told: None,
+            records: Vec::new(),
+            takes_records: true,
+            metrics: Vec::new(),
             finished: None,
         }
     }
@@ -136,10 +146,12 @@ impl Bench {
                     Effect::GiveBack => self.given_back += 1,
                     Effect::Forget => self.forgotten += 1,
                     Effect::Tell(record, _) => {
+                        self.records.push(record.clone());
                         self.told = Some(record);
-                        events.push(Event::Told);
+                        events.push(Event::Told(self.takes_records));
                     }
                     Effect::Log(line) => self.lines.push(line),
+                    Effect::Write(line) => self.metrics.push(line),
                     Effect::Finish => self.finished = Some(self.engine.last_word()),
                 }
             }
