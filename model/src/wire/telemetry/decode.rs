@@ -6,10 +6,12 @@
 use std::fmt;
 use std::time::Duration;
 
-use serde::de::{Deserializer, SeqAccess, Visitor};
+use serde::de::{Deserializer, Error, SeqAccess, Visitor};
 use serde_json::value::RawValue;
-use serde_json::{Map, Value};
+use serde_json::{Map, Number, Value};
 
+use super::super::text::Text;
+use super::fields::{Fields, Level, Part, SpanFields};
 use super::records::{
     Event, Init, InitKind, Measure, Phase, Record, Report, RuntimeDone, Span, SpanName, Start, Status,
     Tracing,
@@ -53,6 +55,52 @@ const DURATION_MAX_MS: f64 = 1e12;
 
 /// Reads the body of one POST.
 pub fn decode(body: &[u8]) -> Delivery {
+    usual(body).unwrap_or_else(|| odd(body))
+}
+
+/// A delivery in which every record is as it should be, in one pass.
+fn usual(body: &[u8]) -> Option<Delivery> {
+    let mut reader = serde_json::Deserializer::from_str(std::str::from_utf8(body).ok()?);
+    let mut delivery = Delivery::default();
+    reader.deserialize_seq(Usual(&mut delivery.records)).ok()?;
+    reader.end().ok()?;
+    Some(delivery)
+}
+
+struct Usual<'a>(&'a mut Vec<Record>);
+
+impl<'de> Visitor<'de> for Usual<'_> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an array of records")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut elements: A) -> Result<(), A::Error> {
+        loop {
+            let mut fields = Fields::default();
+            let element = Part {
+                fields: &mut fields,
+                level: Level::Element,
+            };
+            if elements.next_element_seed(element)?.is_none() {
+                return Ok(());
+            }
+            let record = usual_record(&fields);
+            self.0.push(record.ok_or_else(|| A::Error::custom("odd"))?);
+        }
+    }
+}
+
+fn usual_record(fields: &Fields<'_>) -> Option<Record> {
+    let time = Timestamp::parse_iso8601(fields.time.as_ref()?.as_ref())?;
+    let kind = fields.kind.as_ref().filter(|_| fields.has_record())?;
+    let event = event(kind.as_ref(), fields).ok()?;
+    Some(Record { time, event })
+}
+
+/// Any delivery, each element on its own.
+fn odd(body: &[u8]) -> Delivery {
     let mut delivery = Delivery::default();
     let mut reader = serde_json::Deserializer::from_slice(body);
     let end = reader
@@ -103,6 +151,8 @@ const ACTED_ON: [&str; 10] = [
     "platform.restoreReport",
     "platform.logsDropped",
 ];
+/// A kind whose record is a line of text.
+const FAULT: &str = "platform.fault";
 /// Kinds we know and do not act on.
 const IGNORED: [&str; 5] = [
     "platform.extension",
@@ -112,10 +162,11 @@ const IGNORED: [&str; 5] = [
     "extension",
 ];
 
-fn ignored(kind: &str) -> Result<Event, Defect> {
+/// A record that is of no use to us, for its kind or for its body.
+fn left_alone(kind: &str) -> Result<Event, Defect> {
     match kind {
         _ if ACTED_ON.contains(&kind) => Err(Defect::Incomplete),
-        _ if IGNORED.contains(&kind) => Ok(Event::Ignored),
+        _ if kind == FAULT || IGNORED.contains(&kind) => Ok(Event::Ignored),
         unknown => Ok(Event::Unknown(unknown.into())),
     }
 }
@@ -127,31 +178,34 @@ enum Defect {
 }
 
 fn record(element: Map<String, Value>) -> Result<Record, Defect> {
-    let kind = text(&element, "type").ok_or(Defect::Untyped)?;
-    let time = text(&element, "time")
+    let text = |name| element.get(name).and_then(Value::as_str);
+    let kind = text("type").ok_or(Defect::Untyped)?;
+    let time = text("time")
         .and_then(Timestamp::parse_iso8601)
         .ok_or(Defect::Untimed)?;
-    if kind == "platform.fault" {
-        let event = text(&element, "record").and_then(fault).unwrap_or(Event::Ignored);
-        return Ok(Record { time, event });
-    }
-    let fields = element.get("record").and_then(Value::as_object);
-    let Some(body) = fields.filter(|_| ACTED_ON.contains(&kind)) else {
-        return ignored(kind).map(|event| Record { time, event });
+    let event = match element.get("record") {
+        Some(Value::String(line)) if kind == FAULT => fault(line).unwrap_or(Event::Ignored),
+        Some(Value::Object(body)) => event(kind, &Fields::of(body))?,
+        _ => left_alone(kind)?,
     };
-    let event = match kind {
+    Ok(Record { time, event })
+}
+
+/// What a record says whose body is an object.
+fn event(kind: &str, body: &Fields<'_>) -> Result<Event, Defect> {
+    Ok(match kind {
         "platform.initStart" => Event::InitStart(init(body)),
         "platform.initRuntimeDone" => Event::InitRuntimeDone(init(body)),
         "platform.initReport" => Event::InitReport(init(body)),
         "platform.start" => Event::Start(Start {
             request_id: request_id(body)?,
-            function_arn: text(body, "functionArn").map(Into::into),
+            function_arn: boxed(body.function_arn.as_ref()),
             tracing: tracing(body),
         }),
         "platform.runtimeDone" => Event::RuntimeDone(RuntimeDone {
             request_id: request_id(body)?,
             measure: measure(body),
-            produced_bytes: metrics(body).and_then(|metrics| count(metrics, "producedBytes")),
+            produced_bytes: body.produced_bytes.as_ref().and_then(count),
             spans: spans(body),
             tracing: tracing(body),
         }),
@@ -160,12 +214,11 @@ fn record(element: Map<String, Value>) -> Result<Record, Defect> {
         "platform.restoreRuntimeDone" => Event::RestoreRuntimeDone(measure(body)),
         "platform.restoreReport" => Event::RestoreReport(measure(body)),
         "platform.logsDropped" => Event::LogsDropped {
-            records: count(body, "droppedRecords").unwrap_or(0),
-            bytes: count(body, "droppedBytes").unwrap_or(0),
+            records: body.dropped_records.as_ref().and_then(count).unwrap_or(0),
+            bytes: body.dropped_bytes.as_ref().and_then(count).unwrap_or(0),
         },
-        _ => Event::Ignored,
-    };
-    Ok(Record { time, event })
+        _ => left_alone(kind)?,
+    })
 }
 
 /// `RequestId: 0f6f4f8e-… Error: Runtime exited with error: signal: killed`
@@ -177,109 +230,96 @@ fn fault(line: &str) -> Option<Event> {
     })
 }
 
-fn init(body: &Map<String, Value>) -> Init {
+fn init(body: &Fields<'_>) -> Init {
     Init {
-        kind: text(body, "initializationType").map_or(InitKind::Unknown, InitKind::parse),
-        phase: match text(body, "phase") {
+        kind: body
+            .initialization_type
+            .as_ref()
+            .map_or(InitKind::Unknown, |kind| InitKind::parse(kind.as_ref())),
+        phase: match body.phase.as_ref().map(AsRef::as_ref) {
             Some("init") => Phase::Init,
             Some("invoke") => Phase::Invoke,
             Some("snap-start") => Phase::SnapStart,
             _ => Phase::Unknown,
         },
-        runtime_version: text(body, "runtimeVersion").map(Into::into),
+        runtime_version: boxed(body.runtime_version.as_ref()),
         measure: measure(body),
     }
 }
 
-fn report(body: &Map<String, Value>) -> Result<Report, Defect> {
-    let empty = Map::new();
-    let metrics = metrics(body).unwrap_or(&empty);
+fn report(body: &Fields<'_>) -> Result<Report, Defect> {
     Ok(Report {
         request_id: request_id(body)?,
         measure: measure(body),
-        billed_duration: duration(metrics, "billedDurationMs"),
-        memory_size_mb: count(metrics, "memorySizeMB"),
-        max_memory_used_mb: count(metrics, "maxMemoryUsedMB"),
-        init_duration: duration(metrics, "initDurationMs"),
+        billed_duration: body.billed_duration_ms.as_ref().and_then(duration),
+        memory_size_mb: body.memory_size_mb.as_ref().and_then(count),
+        max_memory_used_mb: body.max_memory_used_mb.as_ref().and_then(count),
+        init_duration: body.init_duration_ms.as_ref().and_then(duration),
         spans: spans(body),
         tracing: tracing(body),
     })
 }
 
-fn measure(body: &Map<String, Value>) -> Measure {
+fn measure(body: &Fields<'_>) -> Measure {
     Measure {
-        status: match text(body, "status") {
+        status: match body.status.as_ref().map(AsRef::as_ref) {
             Some("success") => Status::Success,
             Some("failure") => Status::Failure,
             Some("error") => Status::Error,
             Some("timeout") => Status::Timeout,
             _ => Status::Unknown,
         },
-        error_type: text(body, "errorType").map(Into::into),
-        duration: metrics(body).and_then(|metrics| duration(metrics, "durationMs")),
+        error_type: boxed(body.error_type.as_ref()),
+        duration: body.duration_ms.as_ref().and_then(duration),
     }
 }
 
-fn metrics(body: &Map<String, Value>) -> Option<&Map<String, Value>> {
-    body.get("metrics")?.as_object()
+fn request_id(body: &Fields<'_>) -> Result<RequestId, Defect> {
+    let id = body.request_id.as_ref().and_then(|id| id.as_ref().parse().ok());
+    id.ok_or(Defect::Incomplete)
 }
 
-fn request_id(body: &Map<String, Value>) -> Result<RequestId, Defect> {
-    text(body, "requestId")
-        .and_then(|id| id.parse().ok())
-        .ok_or(Defect::Incomplete)
-}
-
-fn tracing(body: &Map<String, Value>) -> Option<Tracing> {
-    let tracing = body.get("tracing")?.as_object()?;
-    let span_id = text(tracing, "spanId").and_then(|id| id.parse().ok());
+fn tracing(body: &Fields<'_>) -> Option<Tracing> {
+    let span_id = body.span_id.as_ref().and_then(|id| id.as_ref().parse().ok());
     Some(Tracing {
         span_id,
-        header: TraceHeader::parse(text(tracing, "value")?),
+        header: TraceHeader::parse(body.header.as_ref()?.as_ref()),
     })
 }
 
 /// Spans whose name and interval are known; the others are passed over.
-fn spans(body: &Map<String, Value>) -> Vec<Span> {
-    let spans = body.get("spans").and_then(Value::as_array);
-    spans
-        .into_iter()
-        .flatten()
-        .filter_map(|span| one_span(span.as_object()?))
-        .collect()
+fn spans(body: &Fields<'_>) -> Vec<Span> {
+    body.spans.iter().filter_map(one_span).collect()
 }
 
-fn one_span(span: &Map<String, Value>) -> Option<Span> {
-    let name = match text(span, "name")? {
+fn one_span(span: &SpanFields<'_>) -> Option<Span> {
+    let name = match span.name.as_ref()?.as_ref() {
         "responseLatency" => SpanName::ResponseLatency,
         "responseDuration" => SpanName::ResponseDuration,
         "runtimeOverhead" => SpanName::RuntimeOverhead,
         "extensionOverhead" => SpanName::ExtensionOverhead,
         _ => return None,
     };
-    let start = text(span, "start").and_then(Timestamp::parse_iso8601)?;
     Some(Span {
         name,
-        start,
-        duration: duration(span, "durationMs")?,
+        start: Timestamp::parse_iso8601(span.start.as_ref()?.as_ref())?,
+        duration: duration(span.duration_ms.as_ref()?)?,
     })
 }
 
-fn text<'a>(body: &'a Map<String, Value>, key: &str) -> Option<&'a str> {
-    body.get(key)?.as_str()
+fn boxed(text: Option<&Text<'_>>) -> Option<Box<str>> {
+    text.map(|text| text.as_ref().into())
 }
 
-fn duration(body: &Map<String, Value>, key: &str) -> Option<Duration> {
-    let millis = body
-        .get(key)?
+fn duration(millis: &Number) -> Option<Duration> {
+    let millis = millis
         .as_f64()
         .filter(|millis| (0.0..=DURATION_MAX_MS).contains(millis))?;
     Some(Duration::from_secs_f64(millis / 1e3))
 }
 
 /// A count, which Lambda sometimes prints with a fraction.
-fn count(body: &Map<String, Value>, key: &str) -> Option<u64> {
-    let number = body.get(key)?;
+fn count(number: &Number) -> Option<u64> {
     #[expect(clippy::as_conversions, reason = "bounded: not negative and far below 2^53")]
     let rounded = || {
         number
@@ -449,7 +489,81 @@ mod tests {
         assert_eq!((delivery.records.len(), delivery.rejects.damaged), (2, 1));
     }
 
+    /// A value that a record may have where another is expected.
+    fn value() -> impl Strategy<Value = String> {
+        let values = [
+            r#""r-1""#,
+            r#""success""#,
+            "250",
+            "84.5",
+            "-1",
+            "null",
+            "[]",
+            "{}",
+            "true",
+            r#""esc\u0061ped""#,
+            r#"{"spanId":"1122334455667788","value":"Root=x"}"#,
+            r#"{"value":7}"#,
+            r#"{"durationMs":1.5,"memorySizeMB":128,"new":[{}]}"#,
+            r#"{"durationMs":"1"}"#,
+            r#"[{"name":"responseLatency","start":"2026-05-21T10:15:29.711Z","durationMs":2},{"name":7},3]"#,
+            r#"[{"name":"responseLatency","start":"2026-05-21T10:15:29.711Z","durationMs":2,"x":null}]"#,
+            r#"["2026-05-21T10:15:29.711Z","r-1",{}]"#,
+        ];
+        proptest::sample::select(values.to_vec()).prop_map(str::to_owned)
+    }
+
+    fn element() -> impl Strategy<Value = String> {
+        let members = [
+            "requestId",
+            "functionArn",
+            "tracing",
+            "status",
+            "errorType",
+            "metrics",
+            "spans",
+            "initializationType",
+            "phase",
+            "runtimeVersion",
+            "droppedRecords",
+            "droppedBytes",
+            "unknown",
+        ];
+        let member = (proptest::sample::select(members.to_vec()), value());
+        let record = proptest::collection::vec(member, 0..6).prop_map(|members| {
+            let members: Vec<String> = members
+                .into_iter()
+                .map(|(name, value)| format!(r#""{name}":{value}"#))
+                .collect();
+            format!("{{{}}}", members.join(","))
+        });
+        let kinds = [&ACTED_ON[..], &IGNORED[..], &[FAULT, "platform.new"]].concat();
+        let time = prop_oneof![9 => Just("2026-05-21T10:15:29.710Z"), 1 => Just("soon")];
+        (
+            proptest::sample::select(kinds),
+            time,
+            prop_oneof![9 => record, 1 => value()],
+        )
+            .prop_map(|(kind, time, record)| {
+                format!(r#"{{"time":"{time}","type":"{kind}","record":{record},"more":[1]}}"#)
+            })
+    }
+
     proptest! {
+        #[test]
+        fn one_pass_reads_what_each_element_on_its_own_gives(
+            elements in proptest::collection::vec(prop_oneof![9 => element(), 1 => value()], 0..5),
+            damage in proptest::option::weighted(0.2, (0usize..900, any::<u8>())),
+        ) {
+            let mut body = format!("[{}]", elements.join(",")).into_bytes();
+            if let Some((at, byte)) = damage && let Some(target) = body.get_mut(at) {
+                *target = byte;
+            }
+            let expected = odd(&body);
+            prop_assert_eq!(usual(&body).is_none_or(|read| read == expected), true, "{}", String::from_utf8_lossy(&body));
+            prop_assert_eq!(decode(&body), expected);
+        }
+
         #[test]
         fn no_bytes_make_the_decoder_panic(body in proptest::collection::vec(any::<u8>(), 0..400)) {
             let _ = decode(&body);

@@ -1,6 +1,7 @@
 //! Deliveries of the Telemetry API: what the platform did around the function.
 
 mod decode;
+mod fields;
 mod records;
 
 pub use decode::{Delivery, Rejects, decode};
