@@ -12,6 +12,8 @@ pub struct Faults {
     pub dropped_records: BTreeSet<String>,
     /// Record types that reach the buffer only this long after their generation.
     pub delayed_records: BTreeMap<String, Duration>,
+    /// How long records are buffered, whatever a subscriber asked for. Lambda's least is 25 ms.
+    pub buffered_for: Option<Duration>,
     /// Wait before each delivery.
     pub delivery_delay: Duration,
     /// Order of the records inside a delivery.

@@ -60,6 +60,8 @@ pub enum What {
         extension: Arc<str>,
         /// The schema version it asked for.
         schema_version: String,
+        /// Where it wants them; empty if it did not say.
+        uri: String,
         /// The status it got.
         status: u16,
     },

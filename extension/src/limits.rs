@@ -70,7 +70,13 @@ pub const UDP_RECEIVE_BUFFER: usize = 4 * 1024 * 1024;
 /// A longer one is answered 200 and counted as damaged.
 pub const TELEMETRY_BODY_MAX: usize = 1024 * 1024;
 /// Telemetry deliveries waiting for the engine; at the limit the listener makes Lambda wait.
-pub const TELEMETRY_QUEUE: usize = 16;
+pub const TELEMETRY_QUEUE: usize = 1;
+/// Telemetry deliveries that are decoded at once, and again that many larger than [`TELEMETRY_BODY_SMALL`] that are
+/// read; further ones are left in their connections.
+pub const TELEMETRY_BODIES: usize = 1;
+/// Deliveries up to this size are read whatever else is: a large one that stalls cannot hold up the end of an
+/// invocation.
+pub const TELEMETRY_BODY_SMALL: u64 = 64 * 1024;
 
 /// Largest body of a request to the TCP side of the daemon's port. A larger one is answered 413: its sender can
 /// send fewer documents at once.

@@ -21,6 +21,9 @@ pub const TRACE_HEADER_MAX_BYTES: usize = 4096;
 pub const REQUEST_ID_MAX_BYTES: usize = 128;
 /// Longest text of a `platform.fault` that is kept, in characters; what follows is cut off.
 pub const FAULT_TEXT_MAX_CHARS: usize = 512;
+/// Records of one delivery of the Telemetry API that are read; the rest counts as damaged. Lambda sends as many as
+/// the subscription asks for (we: 1,000), and may come somewhat over it.
+pub const RECORDS_PER_DELIVERY_MAX: usize = 4096;
 /// Telemetry records per PutTelemetryRecords call (the daemon's habit).
 pub const TELEMETRY_RECORDS_PER_CALL_MAX: usize = 10;
 

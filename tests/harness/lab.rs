@@ -1,5 +1,6 @@
 //! One environment, one extension, one backend.
 
+use std::collections::BTreeSet;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU8, Ordering};
@@ -107,10 +108,16 @@ impl Lab {
     /// Waits until no invocation is under way: the caller has its response before the extension is done.
     pub async fn idle(&self) {
         self.wait_for("the end of every invocation", |entries| {
-            let count =
-                |wanted: fn(&What) -> bool| entries.iter().filter(|entry| wanted(&entry.what)).count();
-            let started = count(|what| matches!(what, What::InvocationStarted { .. }));
-            (count(|what| matches!(what, What::InvocationEnded { .. })) == started).then_some(())
+            // The journal forgets the oldest: an end may have lost its start.
+            let mut open = BTreeSet::new();
+            for entry in entries {
+                match &entry.what {
+                    What::InvocationStarted { request_id } => open.insert(request_id),
+                    What::InvocationEnded { request_id, .. } => open.remove(request_id),
+                    _ => continue,
+                };
+            }
+            open.is_empty().then_some(())
         })
         .await;
     }

@@ -3,6 +3,7 @@
 
 pub mod destination;
 pub mod lab;
+pub mod memory;
 pub mod script;
 pub mod tree;
 pub mod wrapped;

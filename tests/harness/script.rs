@@ -71,6 +71,18 @@ impl Script {
         self.step(json!({ "post": documents }))
     }
 
+    /// Sends this many subsegments of about so many bytes as fast as it can.
+    #[must_use]
+    pub fn burst_of(self, documents: usize, bytes: usize) -> Self {
+        self.step(json!({ "burst": documents, "filler": bytes }))
+    }
+
+    /// Takes this much memory and keeps it.
+    #[must_use]
+    pub fn fill(self, bytes: u64) -> Self {
+        self.step(json!({ "fill": bytes }))
+    }
+
     /// Works this long.
     #[must_use]
     pub fn work_ms(self, millis: u64) -> Self {

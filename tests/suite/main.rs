@@ -10,6 +10,8 @@ mod environments_of_lambda;
 mod failures;
 mod fixtures;
 mod inert;
+mod memory;
+mod memory_limit;
 mod oversize;
 mod proxy;
 mod shutdown;

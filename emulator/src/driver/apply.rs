@@ -238,7 +238,8 @@ impl Driver {
         let status = outcome.as_ref().err().map_or(200, |refusal| refusal.status);
         let what = What::Subscribed {
             extension: Arc::clone(&name),
-            schema_version: schema_version(body),
+            schema_version: member(body, "/schemaVersion"),
+            uri: member(body, "/destination/URI"),
             status,
         };
         self.journal.push(at, what);
@@ -339,10 +340,10 @@ fn extension_crash(name: &str, exit: Exit) -> Fault {
     }
 }
 
-/// The version a subscription names, whether or not the rest can be read.
-fn schema_version(body: &[u8]) -> String {
+/// What a subscription says there, whether or not the rest can be read.
+fn member(body: &[u8], pointer: &str) -> String {
     let body: serde_json::Value = serde_json::from_slice(body).unwrap_or_default();
-    body.get("schemaVersion")
+    body.pointer(pointer)
         .and_then(serde_json::Value::as_str)
         .unwrap_or_default()
         .to_owned()

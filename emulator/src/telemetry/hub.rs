@@ -157,7 +157,9 @@ impl Hub {
 
     /// Hands records to `name` from now on, and those that were emitted before. Replaces an earlier subscription.
     pub(crate) fn subscribe(self: &Arc<Self>, name: Arc<str>, subscription: Subscription) {
-        let buffer = Buffer::new(subscription.buffering, self.faults.records_per_delivery);
+        let mut buffering = subscription.buffering;
+        buffering.timeout = self.faults.buffered_for.unwrap_or(buffering.timeout);
+        let buffer = Buffer::new(buffering, self.faults.records_per_delivery);
         let subscriber = Arc::new(Subscriber {
             name,
             subscription,

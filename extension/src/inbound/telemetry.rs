@@ -5,17 +5,18 @@
 
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::Arc;
 
 use bytes::Bytes;
 use http_body_util::Full;
-use hyper::body::Incoming;
+use hyper::body::{Body, Incoming};
 use hyper::{Request, Response};
 use model::wire::telemetry::{self, Delivery, Rejects};
 use tokio::net::TcpListener;
-use tokio::sync::mpsc;
+use tokio::sync::{Semaphore, mpsc};
 
 use super::http::{self, NoBody};
-use crate::limits::TELEMETRY_BODY_MAX;
+use crate::limits::{TELEMETRY_BODIES, TELEMETRY_BODY_MAX, TELEMETRY_BODY_SMALL};
 
 /// A bound listener.
 pub struct TelemetryListener {
@@ -50,11 +51,19 @@ impl TelemetryListener {
 #[derive(Clone)]
 pub(super) struct Desk {
     deliveries: mpsc::Sender<Delivery>,
+    /// Each large body that is read has a permit.
+    bodies: Arc<Semaphore>,
+    /// Each delivery that is decoded and not yet queued has a permit.
+    decoded: Arc<Semaphore>,
 }
 
 impl Desk {
-    pub(super) const fn new(deliveries: mpsc::Sender<Delivery>) -> Self {
-        Self { deliveries }
+    pub(super) fn new(deliveries: mpsc::Sender<Delivery>) -> Self {
+        Self {
+            deliveries,
+            bodies: Arc::new(Semaphore::new(TELEMETRY_BODIES)),
+            decoded: Arc::new(Semaphore::new(TELEMETRY_BODIES)),
+        }
     }
 
     pub(super) fn is_closed(&self) -> bool {
@@ -63,7 +72,19 @@ impl Desk {
 
     /// None if the body did not come whole: not answered, it is sent again.
     pub(super) async fn answer(&self, request: Request<Incoming>) -> Option<Response<Full<Bytes>>> {
-        let delivery = match http::body(request, TELEMETRY_BODY_MAX).await {
+        let is_small = request
+            .body()
+            .size_hint()
+            .upper()
+            .is_some_and(|size| size <= TELEMETRY_BODY_SMALL);
+        // Neither semaphore is ever closed.
+        let _body = match is_small {
+            true => None,
+            false => self.bodies.acquire().await.ok(),
+        };
+        let body = http::body(request, TELEMETRY_BODY_MAX).await;
+        let _decoded = self.decoded.acquire().await;
+        let delivery = match body {
             Ok(body) => telemetry::decode(&body),
             Err(NoBody::TooLarge) => Delivery {
                 records: Vec::new(),

@@ -71,7 +71,11 @@ impl Recorder {
                 .collect();
             self.send(&bytes);
         } else if let Some(documents) = step["burst"].as_u64() {
-            self.burst(documents);
+            let filler = step["filler"].as_u64().map(usize::try_from).transpose()?;
+            self.burst(documents, filler.unwrap_or(KILOBYTE));
+        } else if let Some(bytes) = step["fill"].as_u64() {
+            // For as long as the process lives, and every page of it touched.
+            std::mem::forget(vec![1u8; usize::try_from(bytes)?]);
         } else if let Some(spans) = step["otlp"].as_u64() {
             otlp::post(&self.header, spans)?;
         } else if let Some(documents) = step["post"].as_array() {
@@ -119,8 +123,8 @@ impl Recorder {
             .replace("$PARENT", self.header.parent.as_deref().unwrap_or_default())
     }
 
-    fn burst(&self, documents: u64) {
-        let filler = "m".repeat(KILOBYTE);
+    fn burst(&self, documents: u64, filler: usize) {
+        let filler = "m".repeat(filler);
         for number in 0..documents {
             let document = json!({
                 "id": format!("{:016x}", number + 1), "name": "burst", "metadata": { "default": { "filler": filler } },

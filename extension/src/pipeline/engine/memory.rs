@@ -45,7 +45,7 @@ impl Engine {
         if is_changed && self.level() > Level::Normal {
             let name = self.level().name();
             let line = logging::Line::new(logging::Level::Warn, "little memory is left in the sandbox")
-                .with("level", name)
+                .with("level_of_memory", name)
                 .with("available", reading.available.unwrap_or_default().get());
             self.notice(now, &format!("memory {name}"), line);
         }

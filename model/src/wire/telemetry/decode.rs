@@ -18,6 +18,7 @@ use super::records::{
 };
 use crate::ids::RequestId;
 use crate::limits::FAULT_TEXT_MAX_CHARS;
+use crate::limits::RECORDS_PER_DELIVERY_MAX;
 use crate::time::Timestamp;
 use crate::trace_header::TraceHeader;
 
@@ -124,6 +125,10 @@ impl<'de> Visitor<'de> for Elements<'_> {
     fn visit_seq<A: SeqAccess<'de>>(self, mut elements: A) -> Result<(), A::Error> {
         while let Some(element) = elements.next_element::<&RawValue>()? {
             let rejects = &mut self.0.rejects;
+            if self.0.records.len() >= RECORDS_PER_DELIVERY_MAX {
+                rejects.damaged += 1;
+                continue;
+            }
             match serde_json::from_str(element.get())
                 .map_err(|_| Defect::Untyped)
                 .and_then(record)
@@ -347,6 +352,22 @@ mod tests {
             "{record}: {delivery:?}"
         );
         delivery.records.remove(0).event
+    }
+
+    #[test]
+    fn records_beyond_the_limit_of_a_delivery_are_counted() {
+        let record = r#"{"time":"2026-05-21T10:15:29Z","type":"platform.unheardOf","record":{}}"#;
+        let body = |count| format!("[{}]", vec![record; count].join(","));
+        let whole = decode(body(RECORDS_PER_DELIVERY_MAX).as_bytes());
+        assert_eq!(
+            (whole.records.len(), whole.rejects.total()),
+            (RECORDS_PER_DELIVERY_MAX, 0)
+        );
+        let over = decode(body(RECORDS_PER_DELIVERY_MAX + 2).as_bytes());
+        assert_eq!(
+            (over.records.len(), over.rejects.damaged),
+            (RECORDS_PER_DELIVERY_MAX, 2)
+        );
     }
 
     #[test]

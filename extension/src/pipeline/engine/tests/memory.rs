@@ -18,7 +18,11 @@ fn a_level_is_logged_once_and_kept_in_the_tally() {
         bench.event(Event::Memory(reading(5, available)));
     }
     assert_eq!(bench.engine.level(), Level::Low);
-    let levels: Vec<_> = bench.lines.iter().map(|line| &line.fields["level"]).collect();
+    let levels: Vec<_> = bench
+        .lines
+        .iter()
+        .map(|line| &line.fields["level_of_memory"])
+        .collect();
     assert_eq!(levels, ["low", "critical"]);
     bench.stop("spindown");
     let told = &bench.finished.as_ref().unwrap().fields["memory"];
