@@ -248,19 +248,17 @@ pub fn emitted(entry: &Entry, wanted: &str) -> bool {
 }
 
 /// A program that the tests build, as `cargo xtask test` does.
+///
+/// # Panics
+/// It was not built.
 pub fn binary(name: &str) -> PathBuf {
     let running = std::env::current_exe().expect("a running program knows its file");
-    let profile = running
-        .ancestors()
-        .nth(2)
-        .expect("tests are built into <target>/<profile>/deps");
-    let path = profile.join(name);
-    assert!(
-        path.exists(),
-        "{} is missing: run `cargo xtask test`, which builds it",
-        path.display()
-    );
-    path
+    // Tests are in <target>/<profile>/deps, programs beside what they start.
+    let folders = running.ancestors().skip(1).take(2);
+    let paths: Vec<PathBuf> = folders.map(|folder| folder.join(name)).collect();
+    let path = paths.iter().find(|path| path.exists());
+    path.unwrap_or_else(|| panic!("{paths:?} are missing: run `cargo xtask test`, which builds it"))
+        .clone()
 }
 
 /// A loopback address that no other test of this machine uses: port 2000 on an address of its own.

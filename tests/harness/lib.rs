@@ -1,6 +1,7 @@
 //! What whole-system scenarios are written in: the local Lambda environment, the real extension binary, a
 //! scripted function and an X-Ray backend, each on a port of its own.
 
+pub mod chaos;
 pub mod destination;
 pub mod lab;
 pub mod memory;

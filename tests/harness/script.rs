@@ -5,6 +5,19 @@
 
 use serde_json::{Value, json};
 
+/// Subsegments with ids in a row, spread over sockets that send at the same time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Flood {
+    /// The id of the first one; each further one is one more.
+    pub first_id: u64,
+    /// How many.
+    pub documents: u64,
+    /// Sockets, each with a thread of its own and the header line as another SDK writes it.
+    pub sockets: u64,
+    /// Bytes of metadata in each.
+    pub filler_bytes: usize,
+}
+
 /// Steps for one invocation.
 #[derive(Debug, Clone, Default)]
 pub struct Script(Vec<Value>);
@@ -81,6 +94,32 @@ impl Script {
     #[must_use]
     pub fn fill(self, bytes: u64) -> Self {
         self.step(json!({ "fill": bytes }))
+    }
+
+    /// Sends a flood of subsegments as fast as it can.
+    #[must_use]
+    pub fn flood(self, flood: Flood) -> Self {
+        let Flood {
+            first_id,
+            documents,
+            sockets,
+            filler_bytes,
+        } = flood;
+        self.step(json!({
+            "flood": documents, "first_id": format!("{first_id:016x}"), "sockets": sockets, "filler_bytes": filler_bytes,
+        }))
+    }
+
+    /// Writes a line into its log.
+    #[must_use]
+    pub fn say(self, text: &str) -> Self {
+        self.step(json!({ "say": text }))
+    }
+
+    /// Answers with this text.
+    #[must_use]
+    pub fn answer(self, text: &str) -> Self {
+        self.step(json!({ "answer": text }))
     }
 
     /// Works this long.

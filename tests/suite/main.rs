@@ -1,6 +1,7 @@
 //! Whole-system scenarios: real processes, real sockets, real freezes.
 
 mod bad_input;
+mod chaos;
 mod clients;
 mod destination;
 mod destination_faults;

@@ -110,7 +110,9 @@ impl Driver {
             InitType::ManagedInstances { max_concurrency } => (usize::from(max_concurrency), true),
             _ => (1, false),
         };
-        let is_unanswered = |running: &super::running::Running| running.response.is_none();
+        // One that it has not got yet is what it asks for.
+        let is_unanswered =
+            |running: &super::running::Running| running.released.is_some() && running.response.is_none();
         if self.polls.len() >= limit || (!is_managed && self.running.values().any(is_unanswered)) {
             let message = "next is not allowed before the response or while another next waits";
             let refusal = self.refused(Refusal::forbidden("InvalidStateTransition", message));
@@ -122,9 +124,13 @@ impl Driver {
             self.parties.stage = Stage::Registered;
         }
         if !is_managed {
-            for running in self.running.values_mut() {
+            let answered = self
+                .running
+                .values_mut()
+                .filter(|running| running.response.is_some());
+            answered.for_each(|running| {
                 running.next_at.get_or_insert(at);
-            }
+            });
         }
         self.polls.push_back(reply);
     }

@@ -213,6 +213,10 @@ impl Driver {
                 });
                 return true;
             }
+            // It never got it: it may ask again.
+            if let Some(running) = self.running.get_mut(request_id) {
+                running.released = None;
+            }
         }
         false
     }

@@ -335,3 +335,15 @@ async fn an_extension_sees_only_what_lambda_shows_it() {
         assert!(!has(name), "{name}");
     }
 }
+
+// The runtime asked for the request that its reset had begun, and was refused for not having answered it.
+#[tokio::test]
+async fn a_snapshots_runtime_that_broke_is_started_again_and_gets_the_next_request() {
+    let environment = start(function().with_init_type(snap_start())).await;
+    let broken = environment.invoke(Request::json(r#"{"do":"exit"}"#)).await;
+    assert_eq!(broken.function_error, Some("Unhandled"));
+    for _ in 0..2 {
+        let next = environment.invoke(Request::json("{}")).await;
+        assert_eq!((next.status, next.function_error), (200, None), "{}", next.text());
+    }
+}

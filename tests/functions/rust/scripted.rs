@@ -12,6 +12,8 @@ use model::trace_header::TraceHeader;
 use serde_json::{Value, json};
 
 const FRAME: &str = "{\"format\":\"json\",\"version\":1}\n";
+/// The same as another SDK writes it.
+const OTHER_FRAME: &str = "{\"format\": \"json\", \"version\": 1}\n";
 const KILOBYTE: usize = 1024;
 
 #[tokio::main(flavor = "current_thread")]
@@ -80,6 +82,12 @@ impl Recorder {
             otlp::post(&self.header, spans)?;
         } else if let Some(documents) = step["post"].as_array() {
             return self.post(documents).map(Some);
+        } else if step["flood"].is_u64() {
+            self.flood(step)?;
+        } else if let Some(line) = text("say") {
+            println!("{line}");
+        } else if let Some(answer) = text("answer") {
+            return Ok(Some(answer.into()));
         } else if let Some(millis) = step["work_ms"].as_u64() {
             tokio::time::sleep(Duration::from_millis(millis)).await;
         } else if let Some(message) = text("raise") {
@@ -142,6 +150,41 @@ impl Recorder {
         );
         let mut answer = ureq::post(url).send_json(json!({ "TraceSegmentDocuments": documents }))?;
         Ok(answer.body_mut().read_json()?)
+    }
+
+    /// One thread for each socket: every nth document is its own.
+    fn flood(&self, step: &Value) -> Result<(), Error> {
+        let number = |name: &str| step[name].as_u64().unwrap_or_default();
+        let (documents, sockets) = (number("flood"), number("sockets").max(1));
+        let first = u64::from_str_radix(step["first_id"].as_str().unwrap_or_default(), 16)?;
+        let filler = "m".repeat(usize::try_from(number("filler_bytes"))?);
+        let send_share = |socket: u64| -> Result<(), Error> {
+            let recorder = Self::new(self.header.clone(), self.request_id.clone())?;
+            let frame = if socket.is_multiple_of(2) {
+                FRAME
+            } else {
+                OTHER_FRAME
+            };
+            for place in (socket..documents).step_by(usize::try_from(sockets).unwrap_or(1)) {
+                let document = json!({
+                    "id": format!("{:016x}", first + place), "name": "flood",
+                    "metadata": { "default": { "filler": filler } },
+                });
+                recorder.send(format!("{frame}{}", recorder.document(&document)).as_bytes());
+            }
+            Ok(())
+        };
+        std::thread::scope(|scope| {
+            let threads: Vec<_> = (0..sockets)
+                .map(|socket| scope.spawn(move || send_share(socket)))
+                .collect();
+            threads.into_iter().try_for_each(|thread| {
+                thread
+                    .join()
+                    .unwrap_or_else(|_| Err("a socket's thread panicked".into()))
+            })
+        })?;
+        Ok(())
     }
 
     /// As SDKs do: nobody listening is no error of the function's.

@@ -1,8 +1,9 @@
 //! What becomes of a connection before its first call.
 
+use std::io;
 use std::net::{SocketAddr, TcpStream};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::net::{TcpListener, TcpSocket};
 use tokio::sync::watch;
@@ -32,6 +33,9 @@ pub enum Door {
 const QUEUE_WAIT: Duration = Duration::from_millis(50);
 /// Most connections that a queue with room for one takes.
 const QUEUE_MAX: usize = 64;
+
+/// Pause between two attempts to listen.
+const LISTEN_PAUSE: Duration = Duration::from_millis(1);
 
 /// The task that listens.
 pub(super) struct Doorkeeper {
@@ -74,8 +78,8 @@ async fn keep(
         let (turn, door) = *wishes.borrow_and_update();
         let listener = match door {
             Door::Closed => None,
-            Door::Full => Some(listen(address, 1)),
-            Door::Open | Door::Silent | Door::Resets | Door::Babbles => Some(listen(address, 1024)),
+            Door::Full => Some(listen(address, 1).await),
+            Door::Open | Door::Silent | Door::Resets | Door::Babbles => Some(listen(address, 1024).await),
         };
         let _queue = (door == Door::Full).then(|| fill(address));
         apply.send_replace(turn);
@@ -109,12 +113,27 @@ async fn accept(
     }
 }
 
-/// The port is shared with the socket that holds it, which does not listen.
-fn listen(address: SocketAddr, queue: u32) -> TcpListener {
-    let socket = TcpSocket::new_v4().expect("there are sockets");
-    socket.set_reuseaddr(true).expect("it is a fresh socket");
-    socket.bind(address).expect("the port is held for us");
-    socket.listen(queue).expect("nobody else listens here")
+/// The port is shared with the socket that holds it, which does not listen. A process that is being started holds
+/// copies of every descriptor for a moment, those of a door that was just shut too.
+async fn listen(address: SocketAddr, queue: u32) -> TcpListener {
+    let deadline = Instant::now() + BOUND;
+    loop {
+        match try_listen(address, queue) {
+            Ok(listener) => return listener,
+            Err(error) => assert!(
+                error.kind() == io::ErrorKind::AddrInUse && Instant::now() < deadline,
+                "could not listen on {address}: {error}"
+            ),
+        }
+        tokio::time::sleep(LISTEN_PAUSE).await;
+    }
+}
+
+fn try_listen(address: SocketAddr, queue: u32) -> io::Result<TcpListener> {
+    let socket = TcpSocket::new_v4()?;
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    socket.listen(queue)
 }
 
 /// Connections that nobody accepts, until one more has to wait.

@@ -104,6 +104,7 @@ async fn call(line: &mut Line<impl Wire>, connection: usize, state: &State) -> i
         act: act.clone(),
         refused: None,
         is_acknowledged: false,
+        acknowledged_at: None,
     };
     if act == Act::ResetUnread {
         state.record(call);

@@ -54,6 +54,8 @@ pub struct Call {
     pub refused: Option<&'static str>,
     /// Whether the whole answer was there while the other side still listened.
     pub is_acknowledged: bool,
+    /// When it was.
+    pub acknowledged_at: Option<Instant>,
 }
 
 /// One document of a call.

@@ -116,6 +116,7 @@ impl State {
         self.change(|inner| {
             if let Some(call) = inner.received.calls.get_mut(place) {
                 call.is_acknowledged = true;
+                call.acknowledged_at = Some(std::time::Instant::now());
             }
         });
     }

@@ -1,0 +1,344 @@
+//! Every document: sent by the function or made of records, and either at the destination or in a counted loss.
+//!
+//! The extension's word (its tallies) is held against what the function sent and what the destination took:
+//! - each tally balances, and each process left one;
+//! - received datagrams = those that the function sent less those that the kernel dropped;
+//! - sent = documents of calls whose answer was heard;
+//! - documents missing at the destination = losses that the tallies tell.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::{Duration, Instant};
+
+use emulator::What;
+use serde_json::Value;
+
+use super::verdict::Verdict;
+use crate::chaos::draw::is_own;
+use crate::chaos::evidence::Evidence;
+use crate::chaos::plan::{Call as Invocation, End, Plan};
+use crate::destination::{Act, Call};
+
+/// An answer is there for so long before it is certain that it was read.
+const READING: Duration = Duration::from_millis(250);
+/// An answer that takes longer may be one that nobody waits for any more.
+const PROMPT: Duration = Duration::from_millis(100);
+/// A process that waited so long for a processor may have given up a call before it could read its answer.
+const STARVED: Duration = Duration::from_millis(20);
+/// Rejections that are the input's own fault, by the tally's names.
+const INPUT_REASONS: [&str; 9] = [
+    "no_header",
+    "bad_header",
+    "no_body",
+    "not_utf8",
+    "not_json",
+    "not_object",
+    "bad_trace_id",
+    "bad_id",
+    "bad_name",
+];
+
+/// A document as the destination knows it: its id, and whether it is still open.
+type Key = (String, bool);
+
+/// Counts of all processes together.
+#[derive(Debug, Default)]
+struct Totals {
+    udp: u64,
+    sent: u64,
+    repeated: u64,
+    /// Open ones that were left out for what came of them: their complete form, or the evidence of a failure.
+    superseded: u64,
+    shed: u64,
+    rejected: u64,
+    input_rejected: u64,
+    /// Held at the end of a process and not read by the next one.
+    left: i128,
+}
+
+pub(super) fn judge(plan: &Plan, evidence: &Evidence) -> Verdict {
+    let mut verdict = Verdict::default();
+    let tallies = evidence.tallies();
+    check_tallies(evidence, &tallies, &mut verdict.problems);
+    let totals = Totals::of(&tallies);
+    let sent = Sent::of(plan, evidence);
+    verdict.documents = u64::try_from(sent.surely.len()).expect("a plan is small");
+    check_received(&totals, &sent, evidence, &mut verdict.problems);
+    check_calls(&totals, evidence, &mut verdict);
+    check_missing(&totals, &sent, evidence, &mut verdict);
+    verdict
+}
+
+/// Each process of the extension leaves one tally, and each tally balances.
+fn check_tallies(evidence: &Evidence, tallies: &[Value], problems: &mut Vec<String>) {
+    let is_start = |what: &What| matches!(what, What::ProcessStarted { name, .. } if &**name != "runtime");
+    let started = evidence
+        .journal
+        .iter()
+        .filter(|entry| is_start(&entry.what))
+        .count();
+    if tallies.len() != started {
+        problems.push(format!(
+            "{} tallies of {started} processes of the extension",
+            tallies.len()
+        ));
+    }
+    for tally in tallies {
+        let settled: u64 = [
+            "/sent",
+            "/shed/total",
+            "/rejected/total",
+            "/repeated",
+            "/superseded",
+            "/held",
+        ]
+        .iter()
+        .map(|pointer| count(tally, pointer))
+        .sum();
+        if settled != count(tally, "/received/total") {
+            problems.push(format!("a tally does not balance: {tally}"));
+        }
+    }
+}
+
+impl Totals {
+    fn of(tallies: &[Value]) -> Self {
+        let sum = |pointer: &str| tallies.iter().map(|tally| count(tally, pointer)).sum::<u64>();
+        let input_rejected = INPUT_REASONS
+            .iter()
+            .map(|reason| sum(&format!("/rejected/{reason}")))
+            .sum();
+        let recovered = sum("/received/recovered");
+        Self {
+            udp: sum("/received/udp"),
+            sent: sum("/sent"),
+            repeated: sum("/repeated"),
+            superseded: sum("/superseded") + sum("/evidence"),
+            shed: sum("/shed/total"),
+            rejected: sum("/rejected/total"),
+            input_rejected,
+            left: i128::from(sum("/held")) - i128::from(recovered),
+        }
+    }
+
+    /// Documents that are nowhere any more, as far as the extension says.
+    fn lost(&self) -> i128 {
+        i128::from(self.shed + self.rejected - self.input_rejected) + self.left
+    }
+}
+
+/// What the function sent.
+struct Sent {
+    /// Documents that were sent for certain.
+    surely: BTreeSet<Key>,
+    /// Documents of invocations that were ended by force, which may not have got so far.
+    maybe: BTreeSet<Key>,
+    /// How often each is sent, where it is not once.
+    times: BTreeMap<Key, u64>,
+    /// Datagrams that the extension counts: at least, at most.
+    datagrams: (u64, u64),
+    /// Those of them without a document.
+    bad: (u64, u64),
+}
+
+impl Sent {
+    fn of(plan: &Plan, evidence: &Evidence) -> Self {
+        let mut sent = Self {
+            surely: BTreeSet::new(),
+            maybe: BTreeSet::new(),
+            times: BTreeMap::new(),
+            datagrams: (0, 0),
+            bad: (0, 0),
+        };
+        for invocation in plan.groups.iter().flatten() {
+            sent.add(invocation, evidence);
+        }
+        sent
+    }
+
+    fn add(&mut self, invocation: &Invocation, evidence: &Evidence) {
+        let keys = invocation.documents().into_iter();
+        let keys = keys.map(|(id, is_open)| (format!("{id:016x}"), is_open));
+        let datagrams = invocation.counted_datagrams();
+        let bad = u64::try_from(invocation.counted_bad()).expect("a plan is small");
+        for id in &invocation.repeated {
+            self.times.insert((format!("{id:016x}"), false), 2);
+        }
+        self.datagrams.1 += datagrams;
+        self.bad.1 += bad;
+        if has_sent(invocation, evidence) {
+            self.surely.extend(keys);
+            self.datagrams.0 += datagrams;
+            self.bad.0 += bad;
+        } else {
+            self.maybe.extend(keys);
+        }
+    }
+}
+
+/// Whether the function got as far as its word. Of a runtime that ended, the last line may be lost.
+fn has_sent(invocation: &Invocation, evidence: &Evidence) -> bool {
+    let answered = |answer: &crate::chaos::evidence::Answer| {
+        let has_ended = match invocation.end {
+            End::Answers => answer.text.contains(&invocation.answer()),
+            End::Raises => answer.text.contains("it went wrong"),
+            End::Exits | End::IsKilled | End::TimesOut => false,
+        };
+        answer.call == invocation.number && has_ended
+    };
+    evidence.answers.iter().any(answered) || evidence.function_said(&invocation.word())
+}
+
+fn check_received(totals: &Totals, sent: &Sent, evidence: &Evidence, problems: &mut Vec<String>) {
+    let (least, most) = sent.datagrams;
+    let least = least.saturating_sub(evidence.kernel.drops());
+    if !(least..=most).contains(&totals.udp) {
+        problems.push(format!(
+            "{} datagrams were received, of {least} to {most} that were sent; the kernel dropped {}",
+            totals.udp,
+            evidence.kernel.drops()
+        ));
+    }
+    let (least, most) = sent.bad;
+    let least = least.saturating_sub(evidence.kernel.drops() + totals.shed);
+    if !(least..=most).contains(&totals.input_rejected) {
+        problems.push(format!(
+            "{} datagrams were rejected as bad input, of {least} to {most} bad ones",
+            totals.input_rejected
+        ));
+    }
+}
+
+/// What is known of a call's answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Heard {
+    /// It was there, and somebody read it.
+    Surely,
+    /// It was there, but nobody may have been awake to read it in time.
+    Maybe,
+    /// It never was.
+    Not,
+}
+
+fn heard(call: &Call, evidence: &Evidence, standstills: &[(Instant, Instant)]) -> Heard {
+    let Some(at) = call.acknowledged_at.filter(|_| call.is_acknowledged) else {
+        return Heard::Not;
+    };
+    let until = at + READING;
+    let stood_still = standstills
+        .iter()
+        .any(|(from, to)| *from < until && *to > call.at);
+    let ended = evidence.journal.iter().any(|entry| {
+        let is_exit = matches!(&entry.what, What::ProcessExited { name, .. } if &**name != "runtime");
+        is_exit && entry.at > call.at && entry.at < at + Duration::from_millis(1)
+    });
+    let is_late = at - call.at > PROMPT || call.act == Act::TakeHugely;
+    let starved = evidence.kernel.waited(call.at, until) > STARVED;
+    if stood_still || starved || ended || is_late {
+        Heard::Maybe
+    } else {
+        Heard::Surely
+    }
+}
+
+/// What was said to be sent was, and nothing is sent again after its answer was heard.
+fn check_calls(totals: &Totals, evidence: &Evidence, verdict: &mut Verdict) {
+    let standstills = evidence.standstills();
+    let (mut surely, mut maybe) = (0, 0);
+    let mut taken: BTreeMap<Key, u64> = BTreeMap::new();
+    let mut acknowledged: BTreeMap<Key, (u64, usize)> = BTreeMap::new();
+    for (place, call) in evidence.received.calls.iter().enumerate() {
+        let heard = heard(call, evidence, &standstills);
+        for document in call.documents.iter().filter(|document| document.is_taken) {
+            let key = key_of(&document.id, &document.text);
+            *taken.entry(key.clone()).or_default() += 1;
+            match heard {
+                Heard::Surely => {
+                    surely += 1;
+                    acknowledged.entry(key).or_insert((0, place)).0 += 1;
+                }
+                Heard::Maybe => maybe += 1,
+                Heard::Not => {}
+            }
+        }
+    }
+    if totals.sent < surely || totals.sent > surely + maybe {
+        verdict.problems.push(format!(
+            "{} documents were told as sent; the destination took {surely} in calls whose answer was heard, and {maybe} \
+             in calls whose answer may have been",
+            totals.sent
+        ));
+    }
+    let twice = acknowledged
+        .iter()
+        .filter(|(key, (times, _))| *times > allowed(key));
+    for (key, (times, place)) in twice {
+        verdict.problems.push(format!(
+            "document {key:?} was taken {times} times in calls whose answers were heard, the first of them call {place}"
+        ));
+    }
+    verdict.forced_repeats = taken.values().map(|times| times - 1).sum();
+}
+
+/// How often a document may be taken: those that the function sends twice are the plan's last.
+fn allowed(key: &Key) -> u64 {
+    let id = u64::from_str_radix(&key.0, 16).unwrap_or_default();
+    if is_own(id) && id & 0xf_fff8 == 0xf_0008 {
+        2
+    } else {
+        1
+    }
+}
+
+/// A document's id, and whether it is still open.
+fn key_of(id: &str, text: &str) -> Key {
+    (id.to_owned(), text.contains("\"in_progress\":true"))
+}
+
+/// Documents that are nowhere at the destination are counted losses, and nothing came that nobody sent.
+fn check_missing(totals: &Totals, sent: &Sent, evidence: &Evidence, verdict: &mut Verdict) {
+    let documents = evidence.received.calls.iter().flat_map(|call| &call.documents);
+    let taken: BTreeSet<Key> = documents
+        .filter(|document| document.is_taken)
+        .map(|document| key_of(&document.id, &document.text))
+        .collect();
+    let missing: Vec<&Key> = sent.surely.difference(&taken).collect();
+    let lost = totals.lost();
+    verdict.lost = u64::try_from(lost.max(0)).unwrap_or(u64::MAX);
+    // An open subsegment may be left out for its complete form.
+    let excused = verdict.lost + totals.superseded + evidence.kernel.drops();
+    if u64::try_from(missing.len()).unwrap_or(u64::MAX) > excused {
+        verdict.problems.push(format!(
+            "{} documents never came to the destination, {} lost by the extension's account: {:?}",
+            missing.len(),
+            excused,
+            missing.iter().take(8).collect::<Vec<_>>()
+        ));
+    }
+    if lost < 0 {
+        verdict.problems.push(format!(
+            "more was recovered than was left behind: {}",
+            totals.left
+        ));
+    }
+    let is_planned = |key: &&Key| sent.surely.contains(*key) || sent.maybe.contains(*key);
+    let own = taken
+        .iter()
+        .filter(|key| u64::from_str_radix(&key.0, 16).is_ok_and(is_own));
+    let unplanned: Vec<&Key> = own.filter(|key| !is_planned(key)).collect();
+    if !unplanned.is_empty() {
+        verdict
+            .problems
+            .push(format!("nobody sent what came: {unplanned:?}"));
+    }
+    let repeats = sent.times.values().map(|times| times - 1).sum::<u64>();
+    if totals.repeated > repeats + verdict.forced_repeats {
+        verdict.problems.push(format!(
+            "{} documents were dropped as repeats, of {repeats} that were",
+            totals.repeated
+        ));
+    }
+}
+
+fn count(tally: &Value, pointer: &str) -> u64 {
+    tally.pointer(pointer).and_then(Value::as_u64).unwrap_or_default()
+}

@@ -1,0 +1,9 @@
+//! Whether a sandbox's life was as promised: no invocation harmed, every document accounted for, nothing sent
+//! twice without need, no segment of the platform's missing, no process left over.
+
+mod documents;
+mod harm;
+mod segments;
+mod verdict;
+
+pub use self::verdict::{Verdict, judge};

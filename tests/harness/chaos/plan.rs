@@ -1,0 +1,232 @@
+//! What a sandbox goes through, drawn from a seed before anything runs.
+//!
+//! The same seed and number make the same plan. When its parts meet each other is up to the machine.
+
+use std::time::Duration;
+
+use emulator::{IdStyle, InitType, KilledAs, Mishap, Part, Reason, SubscriptionAnswer};
+
+use crate::destination::{Act, Door};
+use crate::script::{Flood, Script};
+
+/// The function's timeout where none is to be reached. A runtimeDone that is lost costs one invocation all of it.
+pub const TIMEOUT: Duration = Duration::from_secs(4);
+/// The same for instances where many invocations share the processor, and none is held.
+pub const SHARED_TIMEOUT: Duration = Duration::from_secs(12);
+/// The function's timeout in sandboxes where one is.
+pub const SHORT_TIMEOUT: Duration = Duration::from_millis(2500);
+
+/// One sandbox's life.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Plan {
+    /// What it was drawn from.
+    pub seed: u64,
+    /// Which of the seed's sandboxes it is.
+    pub number: u64,
+    /// Which carrier shows which id.
+    pub id_style: IdStyle,
+    /// How it is initialised.
+    pub init_type: InitType,
+    /// The function's timeout.
+    pub timeout: Duration,
+    /// What a killed runtime is reported as.
+    pub killed_as: KilledAs,
+    /// The function's own variables.
+    pub variables: Vec<(&'static str, String)>,
+    /// Answer to the telemetry subscription.
+    pub subscription: SubscriptionAnswer,
+    /// What befalls telemetry deliveries, in turn.
+    pub mishaps: Vec<Mishap>,
+    /// By how much INVOKE is behind the runtime's event.
+    pub invoke_event_delay: Duration,
+    /// Invocations in groups: those of a group run at the same time.
+    pub groups: Vec<Vec<Call>>,
+    /// What becomes of calls to the destination, in turn.
+    pub acts: Vec<Act>,
+    /// What becomes of connections to it, in turn.
+    pub doors: Vec<Spell<Door>>,
+    /// What stands still, in turn; then from the first again.
+    pub standstills: Vec<Spell<Part>>,
+    /// Whether the destination works again before the sandbox ends.
+    pub is_mended: bool,
+    /// Why the sandbox ends.
+    pub reason: Reason,
+}
+
+/// Something that lasts for a time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Spell<T> {
+    /// How long after the one before.
+    pub after: Duration,
+    /// What.
+    pub what: T,
+    /// For how long.
+    pub lasts: Duration,
+}
+
+/// One invocation.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Call {
+    /// Which of the sandbox's it is.
+    pub number: u64,
+    /// The pause before it.
+    pub after: Duration,
+    /// Subsegments it sends.
+    pub floods: Vec<Flood>,
+    /// Datagrams that give no document.
+    pub bad: Vec<Bad>,
+    /// Subsegments that come open first and complete later.
+    pub opened: Vec<u64>,
+    /// Subsegments that come twice.
+    pub repeated: Vec<u64>,
+    /// How long it works before its end.
+    pub works: Duration,
+    /// How it ends.
+    pub end: End,
+}
+
+/// How an invocation ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum End {
+    /// With its answer.
+    Answers,
+    /// With an error of the handler.
+    Raises,
+    /// The runtime exits.
+    Exits,
+    /// The runtime is killed.
+    IsKilled,
+    /// It runs until its timeout.
+    TimesOut,
+}
+
+/// A datagram that gives no document.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Bad {
+    /// Nothing in it: it is not even counted.
+    Empty,
+    /// No header line.
+    Unframed,
+    /// A header line of another protocol.
+    OtherHeader,
+    /// A header line alone.
+    Bodiless,
+    /// What follows it is no JSON.
+    Garbled,
+    /// A document without an id.
+    Nameless,
+}
+
+impl Bad {
+    /// All of them.
+    pub const ALL: [Self; 6] = [
+        Self::Empty,
+        Self::Unframed,
+        Self::OtherHeader,
+        Self::Bodiless,
+        Self::Garbled,
+        Self::Nameless,
+    ];
+
+    /// Whether the extension counts it.
+    pub fn is_counted(self) -> bool {
+        self != Self::Empty
+    }
+
+    fn datagram(self) -> &'static str {
+        match self {
+            Self::Empty => "",
+            Self::Unframed => r#"{"id":"00000000000000ff","trace_id":"$ROOT","name":"unframed"}"#,
+            Self::OtherHeader => "{\"format\":\"xml\",\"version\":1}\n{}",
+            Self::Bodiless => "{\"format\":\"json\",\"version\":1}\n",
+            Self::Garbled => "{\"format\":\"json\",\"version\":1}\n{\"id\":\"00000000000000ff\",",
+            Self::Nameless => {
+                "{\"format\":\"json\",\"version\":1}\n{\"trace_id\":\"$ROOT\",\"name\":\"nameless\",\"start_time\":1}"
+            }
+        }
+    }
+}
+
+impl Call {
+    /// What the function answers.
+    pub fn answer(&self) -> String {
+        format!("answer {}", self.number)
+    }
+
+    /// What it says when everything is sent.
+    pub fn word(&self) -> String {
+        format!("sent {}", self.number)
+    }
+
+    /// The event.
+    pub fn script(&self) -> Script {
+        let mut script = Script::new();
+        for id in &self.opened {
+            script = script.document(open_subsegment(*id));
+        }
+        for (place, flood) in self.floods.iter().enumerate() {
+            script = script.flood(*flood);
+            if let Some(bad) = self.bad.get(place) {
+                script = script.datagram(bad.datagram());
+            }
+        }
+        for bad in self.bad.iter().skip(self.floods.len()) {
+            script = script.datagram(bad.datagram());
+        }
+        for id in self.repeated.iter().chain(&self.opened).chain(&self.repeated) {
+            script = script.datagram(&whole_subsegment(*id));
+        }
+        script = script.say(&self.word()).work_ms(millis(self.works));
+        match self.end {
+            End::Answers => script.answer(&self.answer()),
+            End::Raises => script.raise(),
+            End::Exits => script.exit(),
+            End::IsKilled => script.killed(),
+            End::TimesOut => script.work_ms(60_000),
+        }
+    }
+
+    /// Every document that the function sends once or more, with whether it is still open; not the repeats.
+    pub fn documents(&self) -> Vec<(u64, bool)> {
+        let flooded = self
+            .floods
+            .iter()
+            .flat_map(|flood| flood.first_id..flood.first_id + flood.documents);
+        let opened = self.opened.iter().map(|id| (*id, true));
+        flooded
+            .chain(self.opened.iter().copied())
+            .chain(self.repeated.iter().copied())
+            .map(|id| (id, false))
+            .chain(opened)
+            .collect()
+    }
+
+    /// Datagrams that the extension counts.
+    pub fn counted_datagrams(&self) -> u64 {
+        let sent = self.documents().len() + self.repeated.len() + self.counted_bad();
+        u64::try_from(sent).expect("a plan is small")
+    }
+
+    /// Datagrams without a document that the extension counts.
+    pub fn counted_bad(&self) -> usize {
+        self.bad.iter().filter(|bad| bad.is_counted()).count()
+    }
+}
+
+/// The same bytes each time: what an SDK sends again.
+fn whole_subsegment(id: u64) -> String {
+    format!(
+        "{{\"format\":\"json\",\"version\":1}}\n{{\"type\":\"subsegment\",\"id\":\"{id:016x}\",\"trace_id\":\"$ROOT\",\
+         \"parent_id\":\"$PARENT\",\"name\":\"single\",\"start_time\":1700000000.5,\"end_time\":1700000000.75}}"
+    )
+}
+
+fn open_subsegment(id: u64) -> serde_json::Value {
+    serde_json::json!({
+        "id": format!("{id:016x}"), "name": "single", "in_progress": true, "end_time": null,
+    })
+}
+
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).expect("a plan's times are short")
+}
