@@ -62,6 +62,32 @@ async fn a_timeout_is_told_with_the_call_that_hung() {
 }
 
 #[tokio::test]
+async fn a_timeout_that_no_extension_waited_for_leaves_its_evidence_too() {
+    let lab = Lab::with(|config| {
+        config.timeout = Duration::from_secs(1);
+        config
+            .variables
+            .insert("FLUOROSCOPE_FLUSH".into(), "continuous".into());
+    })
+    .await;
+    lab.succeed(&Script::new().subsegment(CALL, "quick call")).await;
+    let script = Script::new()
+        .document(open("00000000000000a2", "$PARENT", "charge card"))
+        .work_ms(60_000);
+    lab.invoke(&script).await;
+    let finished = lab.finish_after_reset().await;
+    assert_eq!(finished.tree.named("charge card")["fault"], true);
+    let functions = finished.tree.all("AWS::Lambda::Function");
+    let failed = functions.iter().find(|function| function["fault"] == true);
+    let message = failed.and_then(|function| function["cause"]["exceptions"][0]["message"].as_str());
+    assert!(
+        message.is_some_and(|message| message.ends_with("; still open: charge card")),
+        "{message:?}"
+    );
+    finished.assert_all_sent();
+}
+
+#[tokio::test]
 async fn a_crash_is_told_and_the_next_processes_trace_again() {
     let lab = Lab::start().await;
     let invoked = lab

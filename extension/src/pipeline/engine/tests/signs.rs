@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use model::size::ByteCount;
+use model::wire::runtime_error::Thrown;
 use model::wire::xray_api::TelemetryRecord;
 use serde_json::{Value, json};
 
@@ -10,6 +12,7 @@ use crate::limits::{HOLD_MAX, OPEN_MAX};
 use crate::pipeline::event::{Delivery, Effect, Event};
 use crate::pipeline::identity::Rescue;
 use crate::pipeline::metrics::MetricsFormat;
+use crate::pipeline::runtime_sign::RuntimeSign;
 use crate::pipeline::tally::Sign;
 
 const A: &str = "aaaaaaaaaaaaaaaa";
@@ -440,4 +443,54 @@ fn metrics_are_written_once_a_minute_at_most_and_the_rest_at_shutdown() {
     assert_eq!((sum, bench.engine.tally().sent_total()), (20, 20));
     let silent = Bench::with(|_| ());
     assert!(silent.metrics.is_empty());
+}
+
+#[test]
+fn open_documents_and_the_others_share_one_budget() {
+    let budget = ByteCount::bytes(128 * 1024);
+    let mut bench = Bench::with(|config| config.spool_budget = budget);
+    bench.invoke("r-1", &header(S));
+    bench.records([start("r-1", tracing(Some(S), W))]);
+    let large = json!({ "metadata": { "d": { "k": "m".repeat(7_000) } } });
+    for number in 0..40 {
+        bench.datagram(&subsegment(
+            &format!("{:016x}", 0xc000 + number),
+            S,
+            large.clone(),
+        ));
+        let mut open = large.clone();
+        open["in_progress"] = true.into();
+        bench.datagram(&subsegment(&format!("{:016x}", 0xd000 + number), S, open));
+        let (spool, evidence) = (bench.engine.spool.held(), bench.engine.evidence.held());
+        assert!(spool.plus(evidence) <= budget, "{spool:?} and {evidence:?}");
+        assert!(evidence.get() <= budget.get() / 8);
+    }
+    assert_eq!(bench.engine.evidence.documents(), 2);
+    assert!(bench.engine.tally().shed_total() > 0);
+}
+
+#[test]
+fn an_exception_that_the_proxy_saw_rescues_its_invocation() {
+    let mut bench = Bench::new();
+    let header = format!("Root={ROOT};Parent={U};Sampled=0");
+    bench.invoke("r-1", &header);
+    let thrown = vec![Thrown {
+        kind: "ValueError".into(),
+        message: "no such order".into(),
+        ..Thrown::default()
+    }];
+    let tracing = json!({ "type": "X-Amzn-Trace-Id", "value": header });
+    bench.records([start("r-1", tracing)]);
+    bench.event(Event::Runtime(RuntimeSign::Failed(
+        "r-1".parse().unwrap(),
+        thrown,
+    )));
+    bench.records([done("r-1", "success")]);
+    bench.invoke("r-2", &header);
+    bench.wait(Duration::from_secs(3));
+    bench.accept();
+    let function = bench.document("AWS::Lambda::Function");
+    assert_eq!(function["cause"]["exceptions"][0]["type"], "ValueError");
+    assert_eq!(function["annotations"]["rescued"], true);
+    assert_eq!(bench.engine.tally().times(Sign::Rescued), 1);
 }
