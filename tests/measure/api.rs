@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use crate::Outcome;
 
-/// Connections served at once; an extension opens three at most.
+/// Connections served at once; an extension opens three at most, and the runtime two.
 const CONNECTIONS: usize = 6;
 /// Calls not yet looked at; beyond it the caller waits.
 const CALLS: usize = 64;
@@ -27,6 +27,10 @@ pub(crate) enum Call {
     Subscribe,
     /// GET /event/next, never answered.
     Next,
+    /// GET of the runtime's next invocation, answered at once.
+    Invocation,
+    /// POST of the runtime's response, answered 202.
+    Response,
     /// Anything else, answered 404.
     Other,
 }
@@ -102,10 +106,12 @@ fn serve(connection: TcpStream, calls: &SyncSender<(Instant, Call)>) -> io::Resu
             Call::Register => ("200 OK", REGISTERED),
             Call::Subscribe => ("200 OK", "\"OK\""),
             Call::Next => continue,
+            Call::Invocation => ("200 OK", "{}"),
+            Call::Response => ("202 Accepted", ""),
             Call::Other => ("404 Not Found", "{}"),
         };
         let answer = format!(
-            "HTTP/1.1 {status}\r\nlambda-extension-identifier: {IDENTIFIER}\r\ncontent-type: application/json\r\n\
+            "HTTP/1.1 {status}\r\nlambda-extension-identifier: {IDENTIFIER}\r\nlambda-runtime-aws-request-id: r-1\r\ncontent-type: application/json\r\n\
              content-length: {}\r\n\r\n{body}",
             body.len()
         );
@@ -126,6 +132,8 @@ fn call(request_line: &str) -> Call {
         (Some("POST"), Some("/2020-01-01/extension/register")) => Call::Register,
         (Some("GET"), Some("/2020-01-01/extension/event/next")) => Call::Next,
         (Some("PUT"), Some("/2022-07-01/telemetry")) => Call::Subscribe,
+        (Some("GET"), Some("/2018-06-01/runtime/invocation/next")) => Call::Invocation,
+        (Some("POST"), Some("/2018-06-01/runtime/invocation/r-1/response")) => Call::Response,
         _ => Call::Other,
     }
 }

@@ -11,6 +11,7 @@ mod invocations;
 mod plan;
 mod priority;
 mod process;
+mod proxy;
 mod quota;
 mod samples;
 mod sink;
@@ -46,12 +47,13 @@ fn main() -> ExitCode {
     if !can_raise {
         table.note("measured at ordinary priority: other programs' work shows in the figures");
     }
-    let figures: [(&str, Measure); 7] = [
+    let figures: [(&str, Measure); 8] = [
         ("start", start::measure),
         ("start under a CPU share", quota::measure),
         ("size", size::measure),
         ("invocations", invocations::measure),
         ("after the response", after::measure),
+        ("proxy", proxy::measure),
         ("bursts", burst::measure),
         ("datagrams", udp::measure),
     ];

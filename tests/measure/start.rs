@@ -35,7 +35,7 @@ pub(crate) struct Compared {
 }
 
 /// Ended and waited for when dropped, and only then what it runs in is given up.
-struct Started<K>(Child, K);
+pub(crate) struct Started<K>(pub(crate) Child, pub(crate) K);
 
 impl<K> Drop for Started<K> {
     fn drop(&mut self) {
@@ -71,7 +71,7 @@ impl Starts {
 }
 
 /// The variables that Lambda sets for an extension, and none of ours but the address: no port is taken twice.
-fn command(api: &Api, program: &Path) -> Command {
+pub(crate) fn command(api: &Api, program: &Path) -> Command {
     let mut command = Command::new(program);
     command
         .env_clear()

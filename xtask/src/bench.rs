@@ -15,7 +15,7 @@ const DOCUMENT: &str = "docs/performance.md";
 Examples:
   cargo xtask bench                     every figure, at least 30 runs each; under 10 minutes
   cargo xtask bench --quick --no-peer   10 runs each, our extension alone; under 2 minutes
-  cargo xtask bench --only bursts       one group of figures
+  cargo xtask bench --only proxy        one group of figures
   cargo xtask bench --write             the same as the first, and the table of docs/performance.md is replaced
   cargo xtask bench --daemon ./xray     AWS's X-Ray daemon under the same burst, where you have built it")]
 pub(crate) struct Arguments {
@@ -28,7 +28,7 @@ pub(crate) struct Arguments {
     /// Leaves the peer out, which takes minutes to build the first time.
     #[arg(long)]
     no_peer: bool,
-    /// Only this group: start, `start under a CPU share`, size, invocations, `after the response`, bursts, datagrams.
+    /// Only this group: start, `start under a CPU share`, size, invocations, `after the response`, proxy, bursts, datagrams.
     #[arg(long, value_name = "GROUP")]
     only: Option<String>,
     /// AWS's X-Ray daemon, to measure beside it.
