@@ -8,5 +8,6 @@ mod invocations;
 mod lifecycle;
 mod memory;
 mod passing;
+mod reporting;
 mod shutdown;
 mod signs;
