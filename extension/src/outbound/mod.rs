@@ -8,8 +8,6 @@ pub mod credentials;
 
 pub mod signing;
 
-pub mod body;
-
 pub mod deadline;
 
 pub mod authorities;

@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use model::time::Timestamp;
+use model::wire::call_body::put_trace_segments;
 use model::wire::xray_api::{
     PUT_TELEMETRY_RECORDS_PATH, PUT_TRACE_SEGMENTS_PATH, PutTelemetryRecords, TelemetryRecord,
 };
@@ -19,7 +20,6 @@ use model::wire::xray_api::{
 use rustls::RootCertStore;
 
 use super::answer::{Answer, Refusal};
-use super::body::put_trace_segments;
 use super::connection::{Connection, read_bounded};
 use super::credentials::CredentialSource;
 use super::deadline::Deadline;

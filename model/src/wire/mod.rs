@@ -1,5 +1,6 @@
 //! Wire formats. The only place that derives serde: a field rename here is a protocol change.
 
+pub mod call_body;
 pub mod document_scan;
 pub mod done;
 pub mod oversize;
