@@ -186,6 +186,9 @@ pub const BACKOFF_FIRST: Duration = Duration::from_millis(100);
 pub const BACKOFF_MAX: Duration = Duration::from_secs(30);
 /// Longest pause X-Ray may ask for; a longer wish is shortened to it.
 pub const RETRY_AFTER_MAX: Duration = Duration::from_secs(300);
+/// Calls refused whole, one after another, before their documents are given up together: a document that is wrong
+/// among fifty is found by the sixth.
+pub const REFUSALS_IN_A_ROW_MAX: u32 = 10;
 /// Pause after a failure that only somebody can mend, such as missing permissions.
 pub const MENDED_PROBE: Duration = Duration::from_secs(60);
 /// The account goes to X-Ray, and out as metrics, at most once in this time, as the daemon's does.

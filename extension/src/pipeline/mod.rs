@@ -6,6 +6,7 @@
 pub mod attach;
 pub mod backoff;
 pub mod breaker;
+pub mod call_size;
 pub mod document;
 pub mod durations;
 pub mod engine;

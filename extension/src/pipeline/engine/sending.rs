@@ -15,6 +15,7 @@ use crate::limits::{
 };
 use crate::logging::{Level, Line};
 use crate::pipeline::backoff::Backoff;
+use crate::pipeline::call_size::CallSize;
 use model::limits::DOCUMENTS_PER_CALL_MAX;
 use model::wire::xray_api::BackendConnectionErrors;
 
@@ -23,8 +24,8 @@ pub(super) struct Sending {
     backoff: Backoff,
     /// No attempt before this time.
     not_before: Timestamp,
-    /// Documents in the next batch: halved when X-Ray finds a batch too large or wrong.
-    documents: usize,
+    /// Of the next batch: halved when X-Ray finds a batch too large or wrong.
+    size: CallSize,
     /// Nothing can be sent any more.
     is_lost: bool,
     /// The last failure can only be mended by somebody.
@@ -44,7 +45,7 @@ impl Sending {
         Self {
             backoff: Backoff::new(seed),
             not_before: Timestamp::default(),
-            documents: DOCUMENTS_PER_CALL_MAX,
+            size: CallSize::default(),
             is_lost: false,
             needs_mending: false,
             began: Timestamp::default(),
@@ -88,7 +89,7 @@ impl Engine {
         };
         self.note_flush(now);
         let limits = BatchLimits {
-            documents: self.sending.documents,
+            documents: self.sending.size.documents(),
             bytes: BATCH_MAX,
         };
         // At SHUTDOWN there may be no time for the rest.
@@ -290,7 +291,7 @@ impl Engine {
             *since = now;
         }
         self.sending.needs_mending = false;
-        self.sending.documents = (self.sending.documents * 2).min(DOCUMENTS_PER_CALL_MAX);
+        self.sending.size.answered();
         if answered.unprocessed.iter().any(|item| item.retriable) {
             self.sending.not_before = now.after(self.sending.backoff.failed(None));
         } else {
@@ -301,7 +302,11 @@ impl Engine {
 
     /// The batch as a whole was not taken.
     fn failed(&mut self, now: Timestamp, failure: &Failure) {
-        let retry = failure.retry();
+        let retry = match failure.documents() {
+            Some(documents) if self.sending.size.refused(documents) => Retry::Never,
+            Some(_) => Retry::Smaller,
+            None => failure.retry(),
+        };
         failure.kind.count_in(&mut self.sending.errors);
         let is_given_up = retry == Retry::Never;
         let documents = self.settle_batch(|_| !is_given_up);
@@ -316,7 +321,7 @@ impl Engine {
                 let pause = self.sending.backoff.failed(at_least);
                 self.sending.not_before = now.after(pause.max(probe.unwrap_or_default()));
             }
-            Retry::Smaller => self.sending.documents = (failure.documents().unwrap_or(1) / 2).max(1),
+            Retry::Smaller => {}
             Retry::WhenMended => self.sending.not_before = now.after(MENDED_PROBE),
             Retry::Never => (0..documents).for_each(|_| self.tally.rejected(failure_reason(&failure.kind))),
         }
