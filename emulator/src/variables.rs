@@ -139,8 +139,14 @@ fn common(config: &Config, host: &Host, sandbox: &Sandbox) -> Variables {
     put("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", &config.memory_mb.to_string());
     put("AWS_LAMBDA_INITIALIZATION_TYPE", config.init_type.name());
     if matches!(config.init_type, InitType::SnapStart { .. }) {
-        let uri = format!("http://{}/2021-04-23/credentials", sandbox.runtime_api);
-        put("AWS_CONTAINER_CREDENTIALS_FULL_URI", &uri);
+        // A scenario may have them come from elsewhere.
+        if !config
+            .variables
+            .contains_key("AWS_CONTAINER_CREDENTIALS_FULL_URI")
+        {
+            let uri = format!("http://{}/2021-04-23/credentials", sandbox.runtime_api);
+            put("AWS_CONTAINER_CREDENTIALS_FULL_URI", &uri);
+        }
         put("AWS_CONTAINER_AUTHORIZATION_TOKEN", &sandbox.credentials_token);
     } else {
         put("AWS_ACCESS_KEY_ID", &config.credentials.access_key_id);

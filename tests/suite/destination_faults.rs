@@ -1,7 +1,7 @@
 //! Faults on the wire, one after another: the function is unharmed, every document is accounted for, and nothing
 //! is sent twice but where an acknowledgement was lost.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use emulator::What;
 use tests::destination::{Act, Destination, Door};
@@ -135,5 +135,160 @@ async fn a_clock_an_hour_off_costs_one_refusal_and_no_document() {
             assert!((now.as_secs_f64() - start).abs() < 600.0, "{document}");
         }
         assert_eq!(finished.messages(), [""; 0]);
+    }
+}
+
+/// The calls get these fates, the others are well: everything is delivered in the end.
+async fn survive(acts: impl IntoIterator<Item = Act>) {
+    let destination = Destination::start().await;
+    destination.script(acts);
+    let finished = play(lab_before(&destination).await, &destination).await;
+    assert_delivered(&finished, &destination);
+}
+
+#[tokio::test]
+async fn trouble_at_the_destination_delays_and_loses_nothing() {
+    for status in [500, 502, 503, 504, 408] {
+        survive([Act::status(status), Act::status(status)]).await;
+    }
+}
+
+#[tokio::test]
+async fn throttling_delays_and_loses_nothing_however_it_says_how_long() {
+    let soon = httpdate::fmt_http_date(SystemTime::now() + Duration::from_secs(1));
+    for pause in [None, Some("1"), Some(soon.as_str()), Some("soon")] {
+        survive([Act::throttled(pause)]).await;
+    }
+}
+
+#[tokio::test]
+async fn resets_at_any_moment_of_a_call_lose_nothing() {
+    for act in [
+        Act::ResetUnread,
+        Act::Reset,
+        Act::TakeAndReset,
+        Act::TakeAndResetHalfway,
+    ] {
+        survive([Act::Take, act]).await;
+    }
+}
+
+#[tokio::test]
+async fn connections_that_end_in_good_order_at_the_wrong_moment_lose_nothing() {
+    for act in [Act::HalfClose, Act::TakeAndCloseHalfway, Act::TakeAndClose] {
+        survive([Act::Take, act]).await;
+    }
+}
+
+#[tokio::test]
+async fn answers_that_come_slowly_late_or_never_lose_nothing() {
+    for act in [
+        Act::TakeSlowly(Duration::from_millis(1)),
+        Act::TakeSlowly(Duration::from_millis(100)),
+        Act::TakeLate(Duration::from_millis(500)),
+        Act::Stall,
+        Act::TakeAndStall,
+    ] {
+        survive([act]).await;
+    }
+}
+
+#[tokio::test]
+async fn answers_that_are_not_xrays_lose_nothing() {
+    for act in [
+        Act::Garbage,
+        Act::TakeHugely,
+        Act::Status {
+            status: 200,
+            headers: Vec::new(),
+            body: "<html>Welcome to the lobby</html>".to_owned(),
+        },
+    ] {
+        survive([act]).await;
+    }
+}
+
+#[tokio::test]
+async fn a_black_hole_holds_documents_and_harms_nobody() {
+    for door in [Door::Full, Door::Silent] {
+        let destination = Destination::start().await;
+        let lab = lab_before(&destination).await;
+        destination.door(door).await;
+        let finished = play(lab, &destination).await;
+        assert_eq!(
+            finished.count("/held"),
+            finished.count("/received/total"),
+            "{}",
+            finished.tally
+        );
+        assert!(destination.received().calls.is_empty());
+    }
+}
+
+#[tokio::test]
+async fn a_name_without_an_address_holds_documents_and_says_so() {
+    let destination = Destination::start().await;
+    // Longer than a label may be: the system refuses it without asking anybody.
+    let nowhere = format!("http://{}.invalid:1", "a".repeat(70));
+    let lab = Lab::with(|config| {
+        config.variables.insert("AWS_ENDPOINT_URL_XRAY".into(), nowhere);
+        // What stands between this machine and others would look the name up instead.
+        config.variables.insert("NO_PROXY".into(), "*".into());
+    })
+    .await;
+    let finished = play(lab, &destination).await;
+    assert_eq!(finished.count("/held"), finished.count("/received/total"));
+    let messages = finished.messages();
+    let is_named = |message: &&str| message.starts_with("could not find the address of X-Ray at ");
+    assert!(messages.iter().any(is_named), "{messages:?}");
+}
+
+#[tokio::test]
+async fn documents_that_may_be_taken_later_are_sent_again_whatever_the_code() {
+    for code in [
+        "ThrottledException",
+        "ThrottlingException",
+        "InternalFailure",
+        "InternalServerError",
+        "ServiceUnavailableException",
+        "RequestTimeout",
+    ] {
+        survive([Act::unprocessed(code), Act::unprocessed_containing(code, "call")]).await;
+    }
+}
+
+#[tokio::test]
+async fn documents_that_will_never_be_taken_are_counted_by_their_code() {
+    for code in [
+        "InvalidTraceId",
+        "MissingId",
+        "InvalidName",
+        "MissingEndTime",
+        "InvalidSegment",
+        "JSONFormatError",
+    ] {
+        let destination = Destination::start().await;
+        destination.otherwise(Act::unprocessed_containing(code, r#""name":"call""#));
+        let finished = play(lab_before(&destination).await, &destination).await;
+        let (rejected, sent) = (
+            finished.count(&format!("/rejected/xray {code}")),
+            finished.count("/sent"),
+        );
+        assert_eq!(rejected, INVOCATIONS as u64, "{}", finished.tally);
+        assert_eq!(
+            sent + rejected,
+            finished.count("/received/total"),
+            "{}",
+            finished.tally
+        );
+        assert_eq!(destination.received().taken().len() as u64, sent);
+    }
+}
+
+#[tokio::test]
+async fn a_call_that_is_refused_whole_is_cut_until_it_is_taken() {
+    let refused = Act::refusal(400, r#"{"__type":"InvalidRequestException"}"#);
+    for act in [refused, Act::status(413)] {
+        survive([act]).await;
     }
 }

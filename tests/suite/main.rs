@@ -4,6 +4,7 @@ mod bad_input;
 mod chaos;
 mod clients;
 mod destination;
+mod destination_credentials;
 mod destination_faults;
 mod destination_tls;
 mod environments;
