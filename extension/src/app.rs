@@ -203,6 +203,15 @@ impl App {
             }
             self.engine.handle(Clock.now(), event);
         }
+        let dropped = self.socket.as_ref().and_then(DatagramSocket::dropped_by_system);
+        if let Some(datagrams) = dropped.filter(|datagrams| *datagrams > 0) {
+            let effects = self.engine.handle(Clock.now(), Event::DroppedBySystem(datagrams));
+            for effect in effects {
+                if let Effect::Log(line) = effect {
+                    self.log.write(line);
+                }
+            }
+        }
         self.log.always(self.engine.last_word());
         self.open_gate();
     }

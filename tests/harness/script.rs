@@ -77,6 +77,13 @@ impl Script {
         self.step(json!({ "otlp": spans }))
     }
 
+    /// Sends this many subsegments from each of four sockets at once, as two SDKs would, with empty datagrams
+    /// between them.
+    #[must_use]
+    pub fn crowd(self, documents: u64) -> Self {
+        self.step(json!({ "crowd": documents }))
+    }
+
     /// Posts subsegments to the TCP side of the daemon's port and answers with what it was answered; what is not
     /// given is filled in.
     #[must_use]

@@ -76,6 +76,29 @@ async fn each_bad_input_is_counted_by_reason_and_its_neighbours_arrive() {
 }
 
 #[tokio::test]
+async fn two_sdks_that_send_at_once_from_four_sockets_are_told_apart() {
+    const EACH: u64 = 250;
+    let lab = Lab::start().await;
+    lab.succeed(&Script::new().crowd(EACH)).await;
+    lab.succeed(&Script::new().crowd(EACH)).await;
+    let finished = lab.finish().await;
+    let (received, dropped) = (
+        finished.count("/received/udp"),
+        finished.count("/udp_dropped_by_system"),
+    );
+    // The empty ones are no documents, received or dropped.
+    assert!(received + dropped >= 2 * 4 * EACH, "{}", finished.tally);
+    if dropped == 0 {
+        assert_eq!(received, 2 * 4 * EACH, "{}", finished.tally);
+        for number in 1..=4 {
+            let name = format!("crowd {number}");
+            assert_eq!(finished.tree.all(&name).len(), 2 * 250, "{name}");
+        }
+    }
+    finished.assert_all_sent();
+}
+
+#[tokio::test]
 async fn the_same_bad_input_is_logged_once_and_counted_each_time() {
     let mut script = Script::new();
     for _ in 0..20 {

@@ -40,6 +40,22 @@ impl DatagramSocket {
         self.socket.local_addr()
     }
 
+    /// Datagrams that the system dropped since the socket was bound, because its buffer was full. Not known of a
+    /// socket that has no IPv4 address.
+    pub fn dropped_by_system(&self) -> Option<u64> {
+        let SocketAddr::V4(address) = self.address().ok()? else {
+            return None;
+        };
+        let host = u32::from_ne_bytes(address.ip().octets());
+        let own = format!("{host:08X}:{:04X}", address.port());
+        let sockets = std::fs::read_to_string("/proc/net/udp").ok()?;
+        sockets.lines().find_map(|line| {
+            let mut columns = line.split_whitespace();
+            let is_own = columns.nth(1)? == own;
+            columns.next_back().filter(|_| is_own)?.parse().ok()
+        })
+    }
+
     /// Waits until something lies in the socket.
     pub async fn readable(&self) {
         // An error is left for `drain` to meet.
@@ -122,6 +138,25 @@ mod tests {
         );
         let is_empty = socket.drain(&mut backlog);
         assert_eq!((backlog.take(usize::MAX).len(), is_empty), (1, true));
+    }
+
+    #[tokio::test]
+    async fn what_the_system_drops_is_known() {
+        let mut socket = socket();
+        assert_eq!(socket.dropped_by_system(), Some(0));
+        let from = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+        let sent: u64 = 4 * 1024;
+        for _ in 0..sent {
+            from.send_to(&vec![b'x'; 8 * 1024], socket.address().unwrap())
+                .unwrap();
+        }
+        socket.readable().await;
+        let mut backlog = Backlog::default();
+        backlog.set_room(usize::MAX);
+        while !socket.drain(&mut backlog) {}
+        let received = u64::try_from(backlog.len()).unwrap();
+        assert!(received < sent, "no buffer holds 32 MiB");
+        assert_eq!(socket.dropped_by_system(), Some(sent - received));
     }
 
     #[tokio::test]

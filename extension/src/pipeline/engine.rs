@@ -155,6 +155,7 @@ impl Engine {
             Event::Arrived(datagrams) => self.take_in(now, datagrams),
             Event::Posted(documents) => self.take_posted(now, documents),
             Event::Overrun(datagrams) => self.overrun(now, datagrams),
+            Event::DroppedBySystem(datagrams) => self.dropped_by_system(now, datagrams),
             Event::Runtime(sign) => self.sign(sign),
             _ => {}
         }
@@ -175,6 +176,7 @@ impl Engine {
                 Event::Arrived(datagrams) => self.take_in(now, datagrams),
                 Event::Posted(documents) => self.take_posted(now, documents),
                 Event::Overrun(datagrams) => self.overrun(now, datagrams),
+                Event::DroppedBySystem(datagrams) => self.dropped_by_system(now, datagrams),
                 Event::Drained => self.drained(now),
                 Event::Settled(outcome) => self.settle(now, outcome),
                 Event::Told(is_taken) => self.told(is_taken),

@@ -32,6 +32,8 @@ pub enum Event {
     Posted(Vec<String>),
     /// So many datagrams were given up unseen: they came faster than they could be looked at.
     Overrun(u64),
+    /// So many datagrams the system had dropped by the end: no documents of ours, but somebody misses them.
+    DroppedBySystem(u64),
     /// The socket is empty: the answer to [`Effect::Drain`].
     Drained,
     /// What became of the batch on its way.

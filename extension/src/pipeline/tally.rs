@@ -122,6 +122,8 @@ pub struct Tally {
     signs: BTreeMap<Sign, u64>,
     /// Bytes cut off documents that were too large, by what they were.
     trimmed: BTreeMap<Trimmed, u64>,
+    /// Datagrams that the system dropped: outside the sum, for nobody knows what they were.
+    dropped_by_system: u64,
     /// Calls that failed, by kind.
     failures: Counts,
     /// Time that invocations took after their runtime was done.
@@ -181,6 +183,11 @@ impl Tally {
     /// Bytes were cut off documents that were too large.
     pub fn trimmed(&mut self, kind: Trimmed, bytes: u64) {
         *self.trimmed.entry(kind).or_default() += bytes;
+    }
+
+    /// Datagrams were dropped before they were received.
+    pub fn dropped_by_system(&mut self, datagrams: u64) {
+        self.dropped_by_system = datagrams;
     }
 
     /// A call failed. Beyond [`ERROR_CODES`] kinds the rest count as `other`.
@@ -293,6 +300,7 @@ impl Tally {
             "held": held.total(),
             "held_in_file": held.in_file,
             "trimmed_bytes": trimmed,
+            "udp_dropped_by_system": self.dropped_by_system,
             "failures": with_total(by_name(&self.failures), self.failed_total()),
             "flush": self.flushes.fields(),
             "telemetry_rejected": by_name(&self.telemetry),

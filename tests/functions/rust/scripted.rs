@@ -80,6 +80,8 @@ impl Recorder {
             std::mem::forget(vec![1u8; usize::try_from(bytes)?]);
         } else if let Some(spans) = step["otlp"].as_u64() {
             otlp::post(&self.header, spans)?;
+        } else if let Some(documents) = step["crowd"].as_u64() {
+            self.crowd(documents)?;
         } else if let Some(documents) = step["post"].as_array() {
             return self.post(documents).map(Some);
         } else if step["flood"].is_u64() {
@@ -139,6 +141,38 @@ impl Recorder {
             });
             self.send(format!("{FRAME}{}", self.document(&document)).as_bytes());
         }
+    }
+
+    /// Two SDKs, each with two sockets, send at once; one of them spells JSON with spaces, as Python does.
+    fn crowd(&self, documents: u64) -> Result<(), Error> {
+        let address = std::env::var("AWS_XRAY_DAEMON_ADDRESS")?;
+        let sender = |number: u64| -> Result<_, Error> {
+            let socket = UdpSocket::bind("127.0.0.1:0")?;
+            socket.connect(&address)?;
+            let datagrams: Vec<String> = (1..=documents)
+                .map(|document| {
+                    let id = format!("{number:08x}{document:08x}");
+                    let document = self.document(&json!({ "id": id, "name": format!("crowd {number}") }));
+                    let datagram = format!("{FRAME}{document}");
+                    if number.is_multiple_of(2) {
+                        datagram.replace("\":", "\": ").replace(",\"", ", \"")
+                    } else {
+                        datagram
+                    }
+                })
+                .collect();
+            Ok(std::thread::spawn(move || {
+                for datagram in datagrams {
+                    let _ = socket.send(datagram.as_bytes());
+                    let _ = socket.send(b"");
+                }
+            }))
+        };
+        let senders = (1..=4).map(sender).collect::<Result<Vec<_>, _>>()?;
+        for sender in senders {
+            sender.join().map_err(|_| "a sender panicked")?;
+        }
+        Ok(())
     }
 
     /// PutTraceSegments at the daemon's port; the answer's body.

@@ -48,6 +48,15 @@ impl Engine {
         self.notice(now, "overrun", line.with("documents", datagrams));
     }
 
+    pub(super) fn dropped_by_system(&mut self, now: Timestamp, datagrams: u64) {
+        self.tally.dropped_by_system(datagrams);
+        let line = Line::new(
+            Level::Warn,
+            "datagrams came faster than they could be received; the system dropped some",
+        );
+        self.notice(now, "dropped_by_system", line.with("datagrams", datagrams));
+    }
+
     fn take_body(&mut self, now: Timestamp, origin: Origin, body: &[u8]) {
         if may_be_done(body)
             && let Some(request) = done::decode(body)

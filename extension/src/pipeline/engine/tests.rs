@@ -8,6 +8,7 @@ mod invocations;
 mod lifecycle;
 mod memory;
 mod passing;
+mod records;
 mod reporting;
 mod shutdown;
 mod signs;
