@@ -87,7 +87,7 @@ impl<'de> Visitor<'de> for Usual<'_> {
             if elements.next_element_seed(element)?.is_none() {
                 return Ok(());
             }
-            let record = usual_record(&fields);
+            let record = usual_record(&fields).filter(|_| self.0.len() < RECORDS_PER_DELIVERY_MAX);
             self.0.push(record.ok_or_else(|| A::Error::custom("odd"))?);
         }
     }
