@@ -2,7 +2,7 @@
 //!
 //! The one module with unsafe code (`cargo xtask check` holds that): glibc keeps what a burst has freed, five
 //! times what is in use, and no safe crate offers the call that makes it give it back. The allocators that were
-//! measured against it are in docs/decisions/0006.
+//! measured against it are in docs/decisions/0009.
 #![cfg_attr(
     target_env = "gnu",
     expect(unsafe_code, reason = "malloc_trim has no safe wrapper")
