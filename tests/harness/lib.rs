@@ -6,5 +6,6 @@ pub mod destination;
 pub mod lab;
 pub mod memory;
 pub mod script;
+pub mod traffic;
 pub mod tree;
 pub mod wrapped;

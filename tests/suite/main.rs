@@ -11,6 +11,7 @@ mod environments;
 mod environments_of_lambda;
 mod failures;
 mod fixtures;
+mod flush;
 mod inert;
 mod memory;
 mod memory_limit;

@@ -25,6 +25,9 @@ pub(crate) struct Arguments {
     /// Replaces the table of docs/performance.md.
     #[arg(long)]
     write: bool,
+    /// Only the flush policies under simulated traffic; nothing is measured.
+    #[arg(long)]
+    policies: bool,
     /// Leaves the peer out, which takes minutes to build the first time.
     #[arg(long)]
     no_peer: bool,
@@ -38,6 +41,9 @@ pub(crate) struct Arguments {
 
 /// Builds and measures.
 pub(crate) fn run(arguments: &Arguments) -> Outcome {
+    if arguments.policies {
+        return policies(arguments);
+    }
     process::run(process::cargo().args(["build", "--release", "-p", "extension"]))?;
     process::run(
         process::cargo()
@@ -73,6 +79,16 @@ pub(crate) fn run(arguments: &Arguments) -> Outcome {
         measure.arg("--write").arg(project::root().join(DOCUMENT));
     }
     process::run(&mut measure)
+}
+
+/// Plays every policy under every shape of traffic.
+fn policies(arguments: &Arguments) -> Outcome {
+    let mut play = process::cargo();
+    play.args(["run", "--profile", "measure", "-p", "tests", "--bin", "policies"]);
+    if arguments.write {
+        play.arg("--").arg(project::root().join(DOCUMENT));
+    }
+    process::run(&mut play)
 }
 
 fn text(path: &Path) -> String {

@@ -29,6 +29,8 @@ pub(super) struct Passing {
     early_end: Option<RequestId>,
     /// Something failed since an invocation last delivered at its end.
     pub(super) has_fault: bool,
+    /// What leaves alongside handlers: everything up to here, over as many of them as it takes.
+    pub(super) last: Sequence,
     /// The last moment at which we may have come out of a freeze.
     pub(super) thawed_at: Timestamp,
     /// Whether the function's own segment has the id that INVOKE named, as the last `platform.start` had it.
@@ -56,7 +58,6 @@ impl Engine {
         self.phase = Phase::Passing {
             request: request.clone(),
             since: now,
-            last: Sequence::default(),
         };
         self.end(now, request);
     }
@@ -135,11 +136,7 @@ impl Engine {
         if let Phase::Running { request, since, .. } = &self.phase {
             let (request, since) = (request.clone(), *since);
             self.next();
-            self.phase = Phase::Passing {
-                request,
-                since,
-                last: Sequence::default(),
-            };
+            self.phase = Phase::Passing { request, since };
         }
     }
 

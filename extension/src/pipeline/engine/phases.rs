@@ -18,12 +18,7 @@ pub(super) enum Phase {
     /// Lambda has our next: it may freeze us at any moment.
     Waiting,
     /// Lambda has our next and a handler runs, as far as we know: it may freeze us when the handler is done.
-    Passing {
-        request: RequestId,
-        since: Timestamp,
-        /// What leaves now: everything up to here.
-        last: Sequence,
-    },
+    Passing { request: RequestId, since: Timestamp },
     /// A handler runs and our next is held back until its runtime is done.
     Running {
         request: RequestId,

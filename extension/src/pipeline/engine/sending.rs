@@ -107,11 +107,8 @@ impl Engine {
 
     /// A batch leaves alongside a handler: so does everything else that is ready now.
     fn note_flush(&mut self, now: Timestamp) {
-        let newest = self.spool.last_sequence();
-        if let Phase::Passing { last, .. } = &mut self.phase
-            && !self.spool.is_ready_up_to(*last)
-        {
-            *last = newest;
+        if matches!(self.phase, Phase::Passing { .. }) && !self.spool.is_ready_up_to(self.passing.last) {
+            self.passing.last = self.spool.last_sequence();
             self.policy.flushed(now);
         }
     }
@@ -125,8 +122,8 @@ impl Engine {
             Phase::Flushing { last, .. } => self.spool.is_ready_up_to(*last),
             Phase::Stopping(stop) => stop.is_closed,
             Phase::Running { .. } | Phase::Draining { .. } => self.is_worth_a_call(now),
-            Phase::Passing { last, .. } => {
-                self.spool.is_ready_up_to(*last)
+            Phase::Passing { .. } => {
+                self.spool.is_ready_up_to(self.passing.last)
                     || self.has_no_room_to_wait()
                     || self.due_alongside().is_some_and(|due| now >= due)
             }

@@ -108,19 +108,36 @@ fn a_large_invocation_sends_while_its_handler_runs() {
 fn a_period_has_one_flush_and_a_longer_gap_ends_with_one() {
     let mut bench = bench(Mode::Periodic(Duration::from_secs(20)));
     let mut calls = Vec::new();
-    for second in 0..60 {
+    for second in 0..30 {
         begin(&mut bench, &format!("r-{second}"));
         bench.records([done(&format!("r-{second}"), "success")]);
-        bench.freeze(1000 * MS);
+        bench.freeze(2000 * MS);
         if bench.answer() {
             calls.push(second);
             bench.accept();
         }
     }
-    assert_eq!(calls, [20, 40]);
+    assert_eq!(calls, [10, 20]);
     bench.freeze(Duration::from_secs(3600));
     bench.invoke("r-late", &header(S));
     assert_eq!(bench.sending.len(), 1);
+}
+
+#[test]
+fn a_flush_that_takes_several_calls_goes_on_over_several_handlers() {
+    let mut bench = bench(Mode::Periodic(Duration::from_secs(20)));
+    for number in 0..200 {
+        begin(&mut bench, &format!("r-{number}"));
+        bench.records([done(&format!("r-{number}"), "success")]);
+        bench.freeze(101 * MS);
+    }
+    // One call fits into each handler from here on.
+    for number in 0..20 {
+        begin(&mut bench, &format!("s-{number}"));
+        bench.answer();
+        bench.freeze(10 * MS);
+    }
+    assert!(bench.delivered.len() >= 600, "{}", bench.delivered.len());
 }
 
 #[test]
