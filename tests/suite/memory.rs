@@ -159,7 +159,7 @@ async fn a_slow_destination_costs_no_memory_over_a_thousand_invocations() {
     assert_eq!(finished.count("/shed/total"), 0, "{}", finished.tally);
 }
 
-/// `cargo xtask fuzz leak` plays as many as asked for.
+/// `FLUOROSCOPE_LEAK_INVOCATIONS` asks for another number of them.
 #[tokio::test]
 async fn thousands_of_invocations_leave_no_memory_behind() {
     let invocations = option_env("FLUOROSCOPE_LEAK_INVOCATIONS").unwrap_or(2_000);
