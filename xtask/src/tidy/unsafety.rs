@@ -28,7 +28,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn one_file_alone_may_have_unsafe_code() {
+    fn one_file_alone_may_be_so() {
         let text = format!("// {0}words\nfn f() {{\n    {0}{{ g() }}\n}}\n", WORDS[0]);
         let allowed = Source::made_up(ALLOWED, &text);
         let other = Source::made_up("model/src/ids.rs", &text);
