@@ -42,14 +42,11 @@ pub struct Section {
 }
 
 impl Section {
-    /// The rows that no other row beats.
+    /// Of the default and the peers, the rows that no other of these beats. Our other settings are an operator's
+    /// choice and may well be better where they fit.
     pub fn front(&self) -> impl Iterator<Item = &Row> {
-        self.rows.iter().filter(|row| {
-            !self
-                .rows
-                .iter()
-                .any(|other| row.figures.is_beaten_by(&other.figures))
-        })
+        let contestants = || self.rows.iter().filter(|row| row.owner != Owner::Setting);
+        contestants().filter(move |row| !contestants().any(|other| row.figures.is_beaten_by(&other.figures)))
     }
 }
 
