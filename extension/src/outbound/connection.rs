@@ -13,12 +13,11 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use reqwest::{Client, ClientBuilder, Response, Url};
-use rustls::client::Resumption;
-use rustls::crypto::ring;
 use rustls::{ClientConfig, RootCertStore};
 use tower::util::{MapRequestLayer, MapResponseLayer};
 
-use super::limits::{CONNECT_WAIT, IDLE_CONNECTION_WAIT, IDLE_CONNECTIONS_MAX, TLS_SESSIONS_MAX};
+use super::limits::{CONNECT_WAIT, IDLE_CONNECTION_WAIT, IDLE_CONNECTIONS_MAX};
+use super::tls;
 
 /// The connection to one endpoint.
 pub struct Connection {
@@ -128,7 +127,7 @@ impl Connection {
             None => {
                 let mut roots = roots(self.is_secure);
                 roots.roots.extend_from_slice(&self.authorities.roots);
-                let tls = tls_config(roots)?;
+                let tls = tls::config(roots)?;
                 self.tls = Some(tls.clone());
                 tls
             }
@@ -161,7 +160,7 @@ fn count<T>(counter: &AtomicU64, passing: T) -> T {
 /// # Errors
 /// If TLS or HTTP cannot be set up at all.
 pub fn client_for_one_call(url: &Url, wait: Duration) -> Result<Client, BuildError> {
-    let tls = tls_config(roots(url.scheme() == "https"))?;
+    let tls = tls::config(roots(url.scheme() == "https"))?;
     let builder = base_builder(tls).connect_timeout(wait).pool_max_idle_per_host(0);
     Ok(builder.no_proxy().build()?)
 }
@@ -185,16 +184,6 @@ fn roots(is_secure: bool) -> RootCertStore {
         roots.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned());
     }
     roots
-}
-
-fn tls_config(roots: RootCertStore) -> Result<ClientConfig, rustls::Error> {
-    let mut config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
-        .with_protocol_versions(&[&rustls::version::TLS13, &rustls::version::TLS12])?
-        .with_root_certificates(roots)
-        .with_no_client_auth();
-    config.alpn_protocols = vec![b"http/1.1".to_vec()];
-    config.resumption = Resumption::in_memory_sessions(TLS_SESSIONS_MAX);
-    Ok(config)
 }
 
 /// Whether `url` names this machine.

@@ -6,6 +6,9 @@ use std::time::Duration;
 pub const CONNECT_WAIT: Duration = Duration::from_secs(2);
 /// Time for one request and its whole answer; beyond it the endpoint counts as silent.
 pub const ATTEMPT_WAIT: Duration = Duration::from_secs(3);
+/// Time to read an answer that lay in the socket when the time was found to be over, as after a thaw. It is
+/// taken from the margin before the deadline.
+pub const READ_WAIT: Duration = Duration::from_millis(10);
 /// Share of the time left that an attempt on an older connection gets: what is dead without telling must
 /// leave time for a fresh one.
 pub const OLDER_CONNECTION_SHARE: u32 = 2;

@@ -12,6 +12,8 @@ pub mod deadline;
 
 pub mod authorities;
 
+pub mod tls;
+
 pub mod connection;
 
 pub mod quote;

@@ -25,7 +25,7 @@ use super::credentials::CredentialSource;
 use super::deadline::Deadline;
 use super::endpoint::Endpoint;
 use super::error::SendError;
-use super::limits::{ANSWER_MAX_BYTES, ATTEMPT_WAIT, OLDER_CONNECTION_SHARE, SECOND_ATTEMPT_MIN};
+use super::limits::{ANSWER_MAX_BYTES, ATTEMPT_WAIT, OLDER_CONNECTION_SHARE, READ_WAIT, SECOND_ATTEMPT_MIN};
 use super::settle::settle;
 use super::signing::{Post, Signer};
 use crate::pipeline::outcome::{Answered, Failure, Outcome};
@@ -238,7 +238,13 @@ impl XraySender {
                 content,
             })
         };
-        match tokio::time::timeout(wait, exchange).await {
+        let mut exchange = std::pin::pin!(exchange);
+        let mut result = tokio::time::timeout(wait, exchange.as_mut()).await;
+        if result.is_err() {
+            // After a thaw the time is over and the answer lies in the socket: it only has to be read.
+            result = tokio::time::timeout(READ_WAIT, exchange).await;
+        }
+        match result {
             Ok(result) => result.map_err(|error| SendError::transport(self.endpoint.name(), error)),
             Err(_) if self.connection.dialled() != dialled && self.connection.connected() == connected => {
                 let endpoint = self.endpoint.name().to_owned();

@@ -14,6 +14,7 @@ use crate::pipeline::outcome::{FailureKind, Retry, Unprocessed, Unreached};
 mod answers;
 mod clock;
 mod renewal;
+mod thaw;
 
 const LONG: Duration = Duration::from_secs(20);
 const SHORT: Duration = Duration::from_millis(150);
