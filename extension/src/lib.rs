@@ -12,5 +12,6 @@ pub mod outbound;
 pub mod pipeline;
 pub mod proxy;
 pub mod settings;
+pub mod spill;
 pub mod start;
 pub mod wrap;

@@ -51,6 +51,26 @@ pub const BATCH_MAX: ByteCount = ByteCount::bytes(512 * 1024);
 /// spread wider may be split over two calls.
 pub const TRACE_LOOK: usize = 512;
 
+/// Bytes of the largest document that the spill file takes. A larger one stays in memory or is shed.
+pub const SPILL_DOCUMENT_MAX: usize = 128 * 1024;
+/// Bytes on disk where no setting says otherwise. Beyond it the oldest documents of the least value go.
+pub const SPILL_LIMIT: ByteCount = ByteCount::mib(32);
+/// Bytes of one file of the spill folder: an eighth of the limit, between these two. A whole file is given up at
+/// once when the limit is reached, and deleted at once when everything in it is settled.
+pub const SPILL_CHUNK_MIN: u64 = 64 * 1024;
+/// See [`SPILL_CHUNK_MIN`].
+pub const SPILL_CHUNK_MAX: u64 = 1024 * 1024;
+/// Files of the spill folder that are known at once; an earlier process's files beyond it stay for a later one.
+pub const SPILL_FILES: usize = 1024;
+/// Bytes written to, or read from, the spill file at once. Longer work is cut.
+pub const SPILL_IO_MAX: usize = 256 * 1024;
+/// Bytes handed over to be written at once when everything is to leave memory; the rest follows at once.
+pub const SPILL_STEP: ByteCount = ByteCount::bytes(512 * 1024);
+/// Bytes moved to the spill file when memory has no room for a document, so that not every one costs a write.
+pub const SPILL_BATCH: ByteCount = ByteCount::bytes(256 * 1024);
+/// What is left of SHUTDOWN's time when the last document goes to the spill file: the tally still has to be told.
+pub const SPILL_MARGIN: Duration = Duration::from_millis(60);
+
 /// Datagrams moved from the socket to the backlog at once. What lies beyond stays in the kernel's buffer.
 pub const DATAGRAMS_PER_DRAIN: usize = 512;
 /// Bytes of datagrams moved from the socket to the backlog at once; likewise.

@@ -1,0 +1,175 @@
+//! Performs the engine's work on the files: a log in pieces, for each value a row of files.
+//!
+//! Invariants
+//! - Nothing is opened or made before it is needed, and nothing stays when nothing waits.
+//! - A document that is settled is marked so at once: a crash does not send it again.
+//! - No piece of work reads or writes without bound, and no file of ours takes the folder beyond the limit.
+//! - Whatever the files hold or refuse, every document that was counted is told of.
+
+mod reading;
+mod writing;
+
+#[cfg(test)]
+mod tests;
+
+use std::error::Error;
+use std::path::{Path, PathBuf};
+
+use model::size::ByteCount;
+
+use super::chunk::Chunk;
+use super::folder::{self, Folder};
+use crate::limits::{SPILL_CHUNK_MAX, SPILL_CHUNK_MIN};
+use crate::logging::{Level, Line};
+use crate::pipeline::document::Value;
+use crate::pipeline::filing::{Filed, Filing};
+
+/// A document that was read and is not settled: its file and its place there.
+#[derive(Debug)]
+struct Out {
+    chunk: u64,
+    at: u64,
+}
+
+/// See the module.
+#[derive(Debug)]
+pub struct Store {
+    path: PathBuf,
+    limit: u64,
+    chunk_bytes: u64,
+    folder: Option<Folder>,
+    /// In the order in which they were begun.
+    chunks: Vec<Chunk>,
+    next_number: u64,
+    /// In the order in which they were handed out.
+    out: Vec<Out>,
+    /// Nothing is written any more.
+    is_off: bool,
+}
+
+impl Store {
+    /// A store that has touched nothing. A limit of zero keeps it that way.
+    pub fn new(temporary: &Path, limit: ByteCount) -> Self {
+        let limit = limit.get();
+        Self {
+            path: folder::path_below(temporary),
+            limit,
+            chunk_bytes: (limit / 8).clamp(SPILL_CHUNK_MIN, SPILL_CHUNK_MAX),
+            folder: None,
+            chunks: Vec::new(),
+            next_number: 1,
+            out: Vec::new(),
+            is_off: limit == 0,
+        }
+    }
+
+    /// One that takes nothing and finds nothing.
+    pub fn none() -> Self {
+        Self::new(Path::new("/tmp"), ByteCount::ZERO)
+    }
+
+    /// Does a piece of work.
+    pub fn perform(&mut self, filing: Filing) -> Filed {
+        let mut filed = Filed::default();
+        match filing {
+            Filing::Notice => self.notice(&mut filed),
+            Filing::Write(documents) => self.write(documents, &mut filed),
+            Filing::Recall(limits, order) => {
+                filed.is_recall = true;
+                self.recall(limits, order, &mut filed);
+            }
+            Filing::Settle(keep) => self.settle(&keep),
+        }
+        self.sweep(&mut filed);
+        filed.has_more = !self.chunks.is_empty();
+        filed.can_write = !self.is_off;
+        filed
+    }
+
+    /// Looks for what an earlier process left: one look at a name, if there is nothing.
+    fn notice(&mut self, filed: &mut Filed) {
+        if self.is_off || self.folder.is_some() {
+            return;
+        }
+        match Folder::open(&self.path) {
+            Ok(Some(folder)) => self.take_over(folder),
+            Ok(None) => {}
+            Err(error) => self.turn_off(filed, &error),
+        }
+    }
+
+    /// The files of an earlier process are read like our own, and written to for their states alone.
+    fn take_over(&mut self, folder: Folder) {
+        for name in folder.names() {
+            let Some(chunk) = Chunk::found(&name) else {
+                continue;
+            };
+            // Taken, whatever it is.
+            self.next_number = self.next_number.max(chunk.number.saturating_add(1));
+            if let Ok((_, length)) = folder.open_file(&name) {
+                self.chunks.push(chunk.of_length(length));
+            }
+        }
+        self.chunks.sort_by_key(|chunk| chunk.number);
+        self.folder = Some(folder);
+    }
+
+    /// Writes nothing any more, and says why. What is in the files is still read.
+    fn turn_off(&mut self, filed: &mut Filed, cause: &dyn Error) {
+        self.is_off = true;
+        let mut causes = cause.to_string();
+        if let Some(source) = cause.source() {
+            causes = format!("{causes}: {source}");
+        }
+        let line = Line::new(
+            Level::Warn,
+            "documents that memory has no room for cannot be kept in a file and will be shed; give the function a \
+             TMPDIR of its own with free space, or set FLUOROSCOPE_SPILL_LIMIT to what it has (0 keeps this quiet)",
+        );
+        filed.problem = Some(
+            line.with("path", self.path.display().to_string())
+                .with("cause", causes),
+        );
+    }
+
+    /// Lets files go in which nothing waits any more, and the folder with the last of them.
+    fn sweep(&mut self, filed: &mut Filed) {
+        while let Some(place) = self.chunks.iter().position(Chunk::is_done) {
+            self.lose(place, filed);
+        }
+        if self.chunks.is_empty()
+            && let Some(folder) = self.folder.take()
+        {
+            folder.close();
+        }
+    }
+
+    /// Removes a file. What was counted and is not settled cannot be read any more.
+    fn lose(&mut self, place: usize, filed: &mut Filed) {
+        let chunk = self.chunks.remove(place);
+        filed.damaged += chunk.documents;
+        self.out.retain(|out| out.chunk != chunk.number);
+        if let Some(folder) = &self.folder {
+            folder.remove(&chunk.name());
+        }
+    }
+
+    /// The least valuable file up to this value, the oldest of them, from which nothing is on its way.
+    fn least(&self, at_most: Value) -> Option<usize> {
+        let candidates = self.chunks.iter().enumerate();
+        candidates
+            .filter(|(_, chunk)| chunk.out == 0 && chunk.value <= at_most)
+            .min_by_key(|(_, chunk)| (chunk.value, chunk.number))
+            .map(|(place, _)| place)
+    }
+
+    fn bytes(&self) -> u64 {
+        self.chunks.iter().map(|chunk| chunk.end).sum()
+    }
+
+    /// Documents in the files that were counted and are not settled.
+    #[cfg(test)]
+    pub(crate) fn documents(&self) -> u64 {
+        self.chunks.iter().map(|chunk| chunk.documents).sum()
+    }
+}

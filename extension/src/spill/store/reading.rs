@@ -1,0 +1,168 @@
+//! Documents out of the files, and what became of them.
+
+use std::ops::{ControlFlow, Range};
+use std::os::unix::fs::FileExt;
+
+use model::size::ByteCount;
+use model::wire::document_scan::scan;
+
+use super::super::chunk::{Chunk, look_through, number};
+use super::{Out, Store};
+use crate::pipeline::document::Document;
+use crate::pipeline::filing::Filed;
+use crate::pipeline::spill_record::{Found, SETTLED, STATE_AT, Stored};
+use crate::pipeline::spool::{BatchLimits, Order};
+
+/// A batch that is being read.
+struct Reading<'a> {
+    limits: BatchLimits,
+    bytes: ByteCount,
+    out: &'a mut Vec<Out>,
+    filed: &'a mut Filed,
+}
+
+impl Reading<'_> {
+    fn is_full(&self) -> bool {
+        self.filed.recalled.len() >= self.limits.documents || self.bytes >= self.limits.bytes
+    }
+
+    /// Takes note of what stands at a place of a file. Breaks before what has no room in the batch.
+    fn note(&mut self, chunk: &mut Chunk, found: Found<'_>, place: Range<u64>) -> ControlFlow<()> {
+        let is_new = place.start >= chunk.counted_to;
+        let document = match found {
+            Found::Waits(stored) => match revive(&stored) {
+                Some(document) => Some(document),
+                None => self.count_damage(is_new),
+            },
+            Found::Damaged => self.count_damage(is_new),
+            Found::Settled | Found::DamagedOn => None,
+        };
+        if let Some(document) = document {
+            let bytes = self.bytes.plus(ByteCount::of(document.bytes.len()));
+            let has_some = !self.filed.recalled.is_empty();
+            if has_some && (self.is_full() || bytes > self.limits.bytes) {
+                return ControlFlow::Break(());
+            }
+            if is_new {
+                self.filed.recovered += 1;
+                chunk.documents += 1;
+            }
+            self.bytes = bytes;
+            chunk.out += 1;
+            self.out.push(Out {
+                chunk: chunk.number,
+                at: place.start,
+            });
+            self.filed.recalled.push(document);
+        } else if chunk.out == 0 {
+            chunk.settled_to = place.end;
+        }
+        chunk.looked_to = place.end;
+        chunk.counted_to = chunk.counted_to.max(place.end);
+        ControlFlow::Continue(())
+    }
+
+    /// What was counted before is told of when its file has been gone through.
+    fn count_damage(&mut self, is_new: bool) -> Option<Document> {
+        if is_new {
+            self.filed.recovered += 1;
+            self.filed.damaged += 1;
+        }
+        None
+    }
+}
+
+impl Store {
+    /// Reads the next documents to be sent, from as many files as it takes to fill a call.
+    pub(super) fn recall(&mut self, limits: BatchLimits, order: Order, filed: &mut Filed) {
+        // The last ones were settled, or the engine would not ask.
+        self.settle(&vec![true; self.out.len()]);
+        let mut numbers: Vec<(std::cmp::Reverse<_>, u64)> = self
+            .chunks
+            .iter()
+            .map(|chunk| {
+                let value = (order == Order::Valuable).then_some(chunk.value);
+                (std::cmp::Reverse(value), chunk.number)
+            })
+            .collect();
+        numbers.sort();
+        for (_, number) in numbers {
+            self.recall_from(number, limits, filed);
+            let bytes = filed.recalled.iter().map(|document| document.bytes.len()).sum();
+            if filed.recalled.len() >= limits.documents || ByteCount::of(bytes) >= limits.bytes {
+                break;
+            }
+        }
+    }
+
+    fn recall_from(&mut self, number: u64, limits: BatchLimits, filed: &mut Filed) {
+        let Some(place) = self.chunks.iter().position(|chunk| chunk.number == number) else {
+            return;
+        };
+        let Some((chunk, folder)) = self.chunks.get_mut(place).zip(self.folder.as_ref()) else {
+            return;
+        };
+        let bytes = filed.recalled.iter().map(|document| document.bytes.len()).sum();
+        let mut reading = Reading {
+            limits,
+            bytes: ByteCount::of(bytes),
+            out: &mut self.out,
+            filed,
+        };
+        chunk.looked_to = chunk.settled_to;
+        let mut is_through = true;
+        let looked = folder.open_file(&chunk.name()).and_then(|(file, _)| {
+            look_through(&file, (chunk.settled_to, chunk.end), |found, place| {
+                let flow = reading.note(chunk, found, place);
+                is_through = flow.is_continue();
+                flow
+            })
+        });
+        if looked.is_ok() && !is_through {
+            return;
+        }
+        // Gone through, or shorter than it was, or not to be read at all: nothing more is in it.
+        chunk.looked_to = chunk.end;
+        if chunk.out == 0 {
+            chunk.settled_to = chunk.end;
+        }
+    }
+
+    /// Marks what is settled, so that no later process sends it again.
+    pub(super) fn settle(&mut self, keep: &[bool]) {
+        let out = std::mem::take(&mut self.out);
+        for chunk in &mut self.chunks {
+            let own = out.iter().zip(keep).filter(|(out, _)| out.chunk == chunk.number);
+            let (kept, settled): (Vec<_>, Vec<_>) = own.partition(|(_, keep)| **keep);
+            if kept.is_empty() && settled.is_empty() {
+                continue;
+            }
+            chunk.out = 0;
+            chunk.documents = chunk.documents.saturating_sub(number(settled.len()));
+            chunk.settled_to = kept.first().map_or(chunk.looked_to, |(out, _)| out.at);
+            // A file in which nothing waits any more is removed in a moment.
+            if !chunk.is_done()
+                && let Some(Ok((file, _))) =
+                    self.folder.as_ref().map(|folder| folder.open_file(&chunk.name()))
+            {
+                for (out, _) in settled {
+                    // Should it fail, a crash may send the document again: X-Ray takes it for the same.
+                    let _ = file.write_all_at(&[SETTLED], out.at + STATE_AT);
+                }
+            }
+        }
+    }
+}
+
+/// A document as it was written. None if it is not one that was ever taken in.
+fn revive(stored: &Stored<'_>) -> Option<Document> {
+    let head = scan(stored.document).ok()?;
+    Some(Document {
+        bytes: stored.document.into(),
+        trace_id: head.trace_id,
+        parent: head.parent,
+        arrived: stored.arrived,
+        is_noted: true,
+        value: stored.value,
+    })
+}

@@ -1,0 +1,413 @@
+//! Real files in a folder of each test's own.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
+
+use model::time::Timestamp;
+use model::wire::document_scan::scan;
+use proptest::prelude::*;
+
+use super::*;
+use crate::limits::SPILL_LIMIT;
+use crate::pipeline::document::{ByValue, Document};
+use crate::pipeline::spool::{BatchLimits, Order};
+use crate::spill::temporary::Temporary;
+
+impl Temporary {
+    fn store(&self) -> Store {
+        Store::new(&self.0, SPILL_LIMIT)
+    }
+
+    fn folder(&self) -> PathBuf {
+        folder::path_below(&self.0)
+    }
+
+    /// The files, in the order of their names.
+    fn files(&self) -> Vec<PathBuf> {
+        let entries = fs::read_dir(self.folder()).into_iter().flatten();
+        let mut files: Vec<PathBuf> = entries.map(|entry| entry.unwrap().path()).collect();
+        files.sort();
+        files
+    }
+}
+
+fn document(id: u64, value: Value) -> Document {
+    sized(id, value, 0)
+}
+
+fn sized(id: u64, value: Value, padding: usize) -> Document {
+    let text = format!(
+        r#"{{"name":"x","trace_id":"1-67881233-abcdef012345678812345678","id":"{id:016x}","metadata":"{}"}}"#,
+        "x".repeat(padding)
+    );
+    Document {
+        trace_id: scan(text.as_bytes()).unwrap().trace_id,
+        bytes: text.into_bytes().into(),
+        parent: None,
+        arrived: Timestamp::from_millis(5),
+        is_noted: true,
+        value,
+    }
+}
+
+fn ids(documents: &[Document]) -> Vec<u64> {
+    let id = |document: &Document| scan(&document.bytes).unwrap().id.to_string();
+    documents
+        .iter()
+        .map(|document| u64::from_str_radix(&id(document), 16).unwrap())
+        .collect()
+}
+
+const ALL: BatchLimits = BatchLimits {
+    documents: 50,
+    bytes: ByteCount::mib(1),
+};
+
+/// Writes documents of ordinary value; all of them are taken.
+fn write(store: &mut Store, range: std::ops::Range<u64>) {
+    let count = range.end - range.start;
+    let filed = store.perform(Filing::Write(
+        range.map(|id| document(id, Value::Ordinary)).collect(),
+    ));
+    assert_eq!((filed.written, filed.refused.len()), (count, 0));
+    assert_eq!(filed.given_up, ByValue::default());
+}
+
+fn recall(store: &mut Store) -> Filed {
+    store.perform(Filing::Recall(ALL, Order::Oldest))
+}
+
+/// Everything that is left, settled as it comes.
+fn empty(store: &mut Store) -> Vec<u64> {
+    let mut all = Vec::new();
+    while store.perform(Filing::Settle(Vec::new())).has_more {
+        let filed = recall(store);
+        all.extend(ids(&filed.recalled));
+        store.perform(Filing::Settle(vec![false; filed.recalled.len()]));
+    }
+    all
+}
+
+#[test]
+fn nothing_is_touched_before_it_is_needed_and_nothing_is_left_when_nothing_waits() {
+    let temporary = Temporary::new();
+    let mut store = temporary.store();
+    let filed = store.perform(Filing::Notice);
+    assert!(filed.can_write && !filed.has_more && filed.problem.is_none());
+    assert!(!temporary.folder().exists());
+    write(&mut store, 0..3);
+    assert_eq!(temporary.files().len(), 1);
+    assert_eq!(empty(&mut store), [0, 1, 2]);
+    assert!(!temporary.folder().exists());
+    write(&mut store, 3..5);
+    assert_eq!(empty(&mut store), [3, 4]);
+}
+
+#[test]
+fn folder_and_files_are_for_nobody_elses_eyes() {
+    let temporary = Temporary::new();
+    fs::create_dir(temporary.folder()).unwrap();
+    fs::set_permissions(temporary.folder(), fs::Permissions::from_mode(0o777)).unwrap();
+    let mut store = temporary.store();
+    write(&mut store, 0..1);
+    let mode = |path: &Path| fs::metadata(path).unwrap().mode() & 0o777;
+    assert_eq!(mode(&temporary.folder()), 0o700);
+    assert_eq!(mode(&temporary.files()[0]), 0o600);
+}
+
+#[test]
+fn what_a_process_left_is_delivered_by_the_next_and_counted_once() {
+    let temporary = Temporary::new();
+    let mut first = temporary.store();
+    write(&mut first, 0..60);
+    assert_eq!(ids(&recall(&mut first).recalled), (0..50).collect::<Vec<_>>());
+    first.perform(Filing::Settle((0..50).map(|place| place >= 10).collect()));
+    assert_eq!(first.documents(), 50);
+    drop(first);
+
+    let mut next = temporary.store();
+    assert!(next.perform(Filing::Notice).has_more);
+    let filed = recall(&mut next);
+    assert_eq!(filed.recovered, 50);
+    assert_eq!(ids(&filed.recalled), (10..60).collect::<Vec<_>>());
+    next.perform(Filing::Settle(vec![true; 50]));
+    let filed = recall(&mut next);
+    assert_eq!((filed.recovered, filed.damaged, next.documents()), (0, 0, 50));
+    next.perform(Filing::Settle(vec![false; 50]));
+    assert!(!temporary.folder().exists());
+}
+
+#[test]
+fn what_was_settled_before_a_crash_is_not_delivered_again() {
+    let temporary = Temporary::new();
+    let mut first = temporary.store();
+    write(&mut first, 0..5);
+    let few = BatchLimits { documents: 2, ..ALL };
+    first.perform(Filing::Recall(few, Order::Oldest));
+    first.perform(Filing::Settle(vec![false, true]));
+    first.perform(Filing::Recall(few, Order::Oldest)); // on their way when the process dies
+    drop(first);
+    let mut next = temporary.store();
+    next.perform(Filing::Notice);
+    assert_eq!(empty(&mut next), [1, 2, 3, 4]);
+}
+
+#[test]
+fn documents_leave_in_the_order_that_is_asked_for_across_files() {
+    for (order, expected) in [(Order::Oldest, [1, 2, 3]), (Order::Valuable, [2, 3, 1])] {
+        let temporary = Temporary::new();
+        let mut store = temporary.store();
+        for (id, value) in [(1, Value::Ordinary), (2, Value::Platform), (3, Value::Faulty)] {
+            store.perform(Filing::Write(vec![document(id, value)]));
+        }
+        let filed = store.perform(Filing::Recall(ALL, order));
+        assert_eq!(ids(&filed.recalled), expected);
+        assert_eq!(filed.recalled[0].arrived, Timestamp::from_millis(5));
+    }
+}
+
+#[test]
+fn a_batch_has_no_more_than_a_call_may_and_at_least_one_document() {
+    let temporary = Temporary::new();
+    let mut store = temporary.store();
+    let documents = (0..6).map(|id| sized(id, Value::Ordinary, 1000)).collect();
+    store.perform(Filing::Write(documents));
+    let limits = |documents, bytes| BatchLimits {
+        documents,
+        bytes: ByteCount::bytes(bytes),
+    };
+    let mut batches = Vec::new();
+    for (documents, bytes) in [(1, 10_000), (50, 2_300), (50, 10)] {
+        let filed = store.perform(Filing::Recall(limits(documents, bytes), Order::Oldest));
+        batches.push(ids(&filed.recalled));
+        store.perform(Filing::Settle(vec![false; filed.recalled.len()]));
+    }
+    assert_eq!(batches, [vec![0], vec![1, 2], vec![3]]);
+}
+
+#[test]
+fn beyond_the_limit_whole_files_of_the_least_value_go_oldest_first() {
+    let temporary = Temporary::new();
+    let limit = 4 * SPILL_CHUNK_MIN;
+    let mut store = Store::new(&temporary.0, ByteCount::bytes(limit));
+    let mut given_up = ByValue::default();
+    let mut written = 0;
+    let mut put = |store: &mut Store, ids: std::ops::Range<u64>, value| {
+        for id in ids {
+            let filed = store.perform(Filing::Write(vec![sized(id, value, 9_800)]));
+            written += filed.written;
+            for value in Value::ALL {
+                *given_up.of_mut(value) += filed.given_up.of(value);
+            }
+            let on_disk: u64 = temporary
+                .files()
+                .iter()
+                .map(|file| fs::metadata(file).unwrap().len())
+                .sum();
+            assert!(on_disk <= limit, "{on_disk}");
+        }
+        given_up
+    };
+    put(&mut store, 0..6, Value::Platform);
+    let of = put(&mut store, 100..130, Value::Ordinary);
+    // Six to a file: one of the platform's, three of ordinary ones.
+    assert_eq!((of.platform, of.ordinary), (0, 12));
+    let of = put(&mut store, 200..212, Value::Platform);
+    assert_eq!((of.platform, of.ordinary), (0, 24));
+    // No room can be made for less than what is there.
+    let of = put(&mut store, 300..320, Value::Platform);
+    let before = of.ordinary;
+    let of = put(&mut store, 400..402, Value::Ordinary);
+    assert_eq!(of.ordinary, before + 2);
+    assert_eq!(written - of.ordinary - of.platform, store.documents());
+    let left = empty(&mut store);
+    assert!(left.iter().all(|id| *id < 100 || *id >= 200), "{left:?}");
+    assert_eq!(left.last(), Some(&319));
+}
+
+#[test]
+fn what_is_on_its_way_is_not_given_up() {
+    let temporary = Temporary::new();
+    let mut store = Store::new(&temporary.0, ByteCount::bytes(1000));
+    let chunk = |id| vec![sized(id, Value::Ordinary, 300)];
+    store.perform(Filing::Write(chunk(1)));
+    let filed = recall(&mut store);
+    store.perform(Filing::Write(chunk(2)));
+    let third = store.perform(Filing::Write(chunk(3)));
+    assert_eq!((third.written, third.given_up.ordinary), (1, 1));
+    store.perform(Filing::Settle(vec![false; filed.recalled.len()]));
+    assert_eq!(empty(&mut store), [2]);
+}
+
+#[test]
+fn a_limit_of_nothing_or_of_too_little_takes_nothing() {
+    let temporary = Temporary::new();
+    let mut off = Store::new(&temporary.0, ByteCount::ZERO);
+    let filed = off.perform(Filing::Write(vec![document(1, Value::Platform)]));
+    assert_eq!(
+        (filed.refused.len(), filed.can_write, filed.problem),
+        (1, false, None)
+    );
+    let mut tiny = Store::new(&temporary.0, ByteCount::bytes(100));
+    let filed = tiny.perform(Filing::Write(vec![document(1, Value::Platform)]));
+    assert_eq!((filed.written, filed.given_up.platform), (1, 1));
+    assert!(!temporary.folder().exists());
+}
+
+#[test]
+fn the_folder_is_never_shared() {
+    let temporary = Temporary::new();
+    let mut first = temporary.store();
+    write(&mut first, 0..1);
+    let mut second = temporary.store();
+    let filed = second.perform(Filing::Notice);
+    assert!(!filed.has_more && !filed.can_write);
+    assert_eq!(
+        filed.problem.unwrap().fields["cause"],
+        "another extension uses it"
+    );
+    let filed = second.perform(Filing::Write(vec![document(9, Value::Ordinary)]));
+    assert_eq!((filed.refused.len(), filed.problem), (1, None)); // said once
+    assert_eq!(empty(&mut first), [0]);
+}
+
+#[test]
+fn no_link_is_followed_and_nothing_of_somebody_elses_is_opened() {
+    for plant in [
+        |path: &Path, elsewhere: &Path| symlink(elsewhere, path).unwrap(),
+        |path: &Path, _: &Path| fs::write(path, "a file").unwrap(),
+    ] {
+        let temporary = Temporary::new();
+        let elsewhere = Temporary::new();
+        plant(&temporary.folder(), &elsewhere.0);
+        let mut store = temporary.store();
+        let filed = store.perform(Filing::Write(vec![document(1, Value::Ordinary)]));
+        assert_eq!((filed.refused.len(), filed.can_write), (1, false));
+        assert!(filed.problem.is_some());
+        assert_eq!(fs::read_dir(&elsewhere.0).unwrap().count(), 0);
+    }
+}
+
+#[test]
+fn a_file_that_was_replaced_is_lost_and_writing_goes_on_in_another() {
+    let temporary = Temporary::new();
+    let elsewhere = temporary.0.join("victim");
+    fs::write(&elsewhere, "untouched").unwrap();
+    let mut store = temporary.store();
+    write(&mut store, 0..3);
+    let file = temporary.files().remove(0);
+    fs::remove_file(&file).unwrap();
+    symlink(&elsewhere, &file).unwrap();
+    let filed = store.perform(Filing::Write(vec![document(7, Value::Ordinary)]));
+    assert_eq!((filed.written, filed.damaged, filed.can_write), (1, 3, true));
+    let file = temporary.files().remove(0);
+    fs::hard_link(&file, temporary.0.join("second name")).unwrap();
+    assert_eq!(recall(&mut store).damaged, 1);
+    assert_eq!(fs::read_to_string(&elsewhere).unwrap(), "untouched");
+    assert_eq!(store.documents(), 0);
+}
+
+#[test]
+fn a_pipe_or_a_folder_of_a_files_name_holds_nobody() {
+    let temporary = Temporary::new();
+    fs::create_dir(temporary.folder()).unwrap();
+    let pipe = temporary.folder().join(Chunk::new(1, Value::Ordinary).name());
+    rustix::fs::mknodat(
+        rustix::fs::CWD,
+        &pipe,
+        rustix::fs::FileType::Fifo,
+        rustix::fs::Mode::RWXU,
+        0,
+    )
+    .unwrap();
+    fs::create_dir(temporary.folder().join(Chunk::new(2, Value::Ordinary).name())).unwrap();
+    let mut store = temporary.store();
+    assert!(!store.perform(Filing::Notice).has_more);
+    write(&mut store, 0..3);
+    assert_eq!(empty(&mut store), [0, 1, 2]);
+}
+
+/// What happens to the files between two processes.
+#[derive(Debug, Clone)]
+enum Harm {
+    Flip(prop::sample::Index, u8),
+    Cut(prop::sample::Index),
+    Random(Vec<u8>),
+    Remove,
+}
+
+fn harm() -> impl Strategy<Value = Harm> {
+    prop_oneof![
+        (any::<prop::sample::Index>(), 1u8..).prop_map(|(at, flip)| Harm::Flip(at, flip)),
+        any::<prop::sample::Index>().prop_map(Harm::Cut),
+        proptest::collection::vec(any::<u8>(), 0..300).prop_map(Harm::Random),
+        Just(Harm::Remove),
+    ]
+}
+
+fn inflict(path: &Path, harm: &Harm) {
+    let mut bytes = fs::read(path).unwrap();
+    match harm {
+        Harm::Flip(at, flip) => {
+            let at = at.index(bytes.len());
+            bytes[at] ^= flip;
+        }
+        Harm::Cut(at) => bytes.truncate(at.index(bytes.len())),
+        Harm::Random(random) => bytes.clone_from(random),
+        Harm::Remove => return fs::remove_file(path).unwrap(),
+    }
+    fs::write(path, bytes).unwrap();
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: ProptestConfig::default().cases / 4, ..ProptestConfig::default() })]
+
+    /// Documents of two processes with harm done to a file in between or while the second reads.
+    #[test]
+    fn whatever_is_done_to_the_files_every_document_is_told_of_and_none_comes_twice(
+        values in proptest::collection::vec(0usize..3, 1..80), keeps in any::<u64>(),
+        harms in proptest::collection::vec((any::<prop::sample::Index>(), harm()), 0..3), is_between in any::<bool>(),
+    ) {
+        let temporary = Temporary::new();
+        let mut store = temporary.store();
+        let documents = values.iter().zip(0..).map(|(value, id)| document(id, Value::ALL[*value]));
+        let total = u64::try_from(values.len()).unwrap();
+        prop_assert_eq!(store.perform(Filing::Write(documents.collect())).written, total);
+        if is_between {
+            drop(store);
+            store = temporary.store();
+        }
+        for (file, harm) in &harms {
+            let files = temporary.files();
+            if !files.is_empty() {
+                inflict(&files[file.index(files.len())], harm);
+            }
+        }
+        let mut held = if is_between { 0 } else { total };
+        let mut has_more = store.perform(Filing::Notice).has_more;
+        let mut seen = BTreeSet::new();
+        for round in 0.. {
+            if !has_more {
+                break;
+            }
+            prop_assert!(round < 400, "it never ends");
+            let filed = store.perform(Filing::Recall(BatchLimits { documents: 7, ..ALL }, Order::Oldest));
+            held = held + filed.recovered - filed.damaged;
+            let is_kept = |place: usize| round < 64 && (keeps >> (round % 64)) & 1 == 1 && place.is_multiple_of(3);
+            let keep: Vec<bool> = (0..filed.recalled.len()).map(is_kept).collect();
+            for (id, keep) in ids(&filed.recalled).into_iter().zip(&keep) {
+                prop_assert!(*keep || seen.insert(id), "{id} came twice");
+            }
+            held -= u64::try_from(keep.iter().filter(|keep| !**keep).count()).unwrap();
+            let filed = store.perform(Filing::Settle(keep));
+            held -= filed.damaged;
+            has_more = filed.has_more;
+            prop_assert_eq!(held, store.documents());
+        }
+        prop_assert_eq!(held, 0);
+        if harms.is_empty() {
+            prop_assert_eq!(u64::try_from(seen.len()).unwrap(), total);
+        }
+    }
+}
