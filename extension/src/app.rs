@@ -19,6 +19,7 @@ use crate::pipeline::event::{Delivery, Effect, Event};
 use crate::pipeline::memory::Reading;
 use crate::pipeline::runtime_sign::RuntimeSign;
 use crate::proxy::signs::SignReceiver;
+use crate::spill::store::Store;
 
 /// The ends of the queues that the loop holds.
 pub struct Queues {
@@ -41,6 +42,7 @@ pub struct App {
     engine: Engine,
     socket: Option<DatagramSocket>,
     backlog: Backlog,
+    files: Store,
     memory: MemoryReader,
     /// Bytes of datagrams since memory was read.
     unread_bytes: usize,
@@ -54,11 +56,12 @@ pub struct App {
 }
 
 impl App {
-    /// An application that has not seen an event.
+    /// An application that has not seen an event, and keeps no files.
     pub fn new(engine: Engine, socket: Option<DatagramSocket>, queues: Queues, log: Log) -> Self {
         Self {
             engine,
             socket,
+            files: Store::none(),
             backlog: Backlog::default(),
             memory: MemoryReader::open(),
             unread_bytes: 0,
@@ -68,6 +71,11 @@ impl App {
             is_outbound_lost: false,
             defect: None,
         }
+    }
+
+    /// Keeps what memory has no room for in these files.
+    pub fn keep_files(&mut self, files: Store) {
+        self.files = files;
     }
 
     /// Plays a defect, so that tests can show that the function survives it.
@@ -128,6 +136,16 @@ impl App {
     /// Handles an event and everything that follows from it at once. True when the process is to end.
     fn step(&mut self, event: Event) -> bool {
         self.defect.inspect(|defect| defect.play(&event));
+        let is_over = self.work(event);
+        if is_over {
+            self.finish();
+        }
+        is_over
+    }
+
+    /// True when the engine is done.
+    fn work(&mut self, event: Event) -> bool {
+        let mut is_over = false;
         let mut steps = VecDeque::from([Step::Event(event)]);
         while let Some(step) = steps.pop_front() {
             let event = match step {
@@ -145,6 +163,7 @@ impl App {
                     continue;
                 }
             };
+            let mut filed = Vec::new();
             for effect in self.engine.handle(Clock.now(), event) {
                 match effect {
                     Effect::Send(batch, wait) => steps.extend(self.ask(Job::Send(batch, wait))),
@@ -161,14 +180,16 @@ impl App {
                     }
                     Effect::Log(line) => self.log.write(line),
                     Effect::Write(value) => self.log.print(&value),
-                    Effect::Finish => {
-                        self.finish();
-                        return true;
-                    }
+                    Effect::File(filing) => filed.push(Event::Filed(self.files.perform(filing))),
+                    Effect::Finish => is_over = true,
                 }
             }
+            // Before more arrives: what is on its way to the files still takes up memory.
+            for event in filed.into_iter().rev() {
+                steps.push_front(Step::Event(event));
+            }
         }
-        false
+        is_over
     }
 
     /// A reading of memory, before those events that ask for one: an invocation begins or ends, much has come
@@ -191,7 +212,8 @@ impl App {
         Some(reading)
     }
 
-    /// Counts what still lies in the socket, and says the last word.
+    /// Counts what still lies in the socket, puts what is held where the next processes find it, and says the last
+    /// word.
     fn finish(&mut self) {
         while let Some(sign) = self.queues.signs.as_mut().and_then(SignReceiver::next_now) {
             self.engine.handle(Clock.now(), Event::Runtime(sign));
@@ -201,17 +223,13 @@ impl App {
             if matches!(&event, Event::Arrived(datagrams) if datagrams.is_empty()) {
                 break;
             }
-            self.engine.handle(Clock.now(), event);
+            self.work(event);
         }
         let dropped = self.socket.as_ref().and_then(DatagramSocket::dropped_by_system);
         if let Some(datagrams) = dropped.filter(|datagrams| *datagrams > 0) {
-            let effects = self.engine.handle(Clock.now(), Event::DroppedBySystem(datagrams));
-            for effect in effects {
-                if let Effect::Log(line) = effect {
-                    self.log.write(line);
-                }
-            }
+            self.work(Event::DroppedBySystem(datagrams));
         }
+        self.work(Event::Closing);
         self.log.always(self.engine.last_word());
         self.open_gate();
     }

@@ -12,7 +12,7 @@ use model::size::ByteCount;
 use model::wire::telemetry::InitKind;
 
 use crate::defect::{self, Defect};
-use crate::limits::{PROCESS_BASE, PROCESS_BUDGET_MIN, PROCESS_BUDGET_PERCENT, SPOOL_BUDGET_MIN};
+use crate::limits::{self, PROCESS_BASE, PROCESS_BUDGET_MIN, PROCESS_BUDGET_PERCENT, SPOOL_BUDGET_MIN};
 use crate::logging::Level;
 use crate::outbound::credentials::{CredentialSettings, Secret};
 use crate::outbound::endpoint::EndpointSettings;
@@ -76,6 +76,12 @@ pub struct Settings {
     /// time of a call after its response; `continuous` and `periodic:20s` cost nothing and deliver later.
     /// `FLUOROSCOPE_FLUSH`.
     pub flush: Mode,
+    /// Bytes of documents on disk when memory has no room for them; 0 keeps them off it.
+    ///
+    /// Default 32 MiB of the function's /tmp. `FLUOROSCOPE_SPILL_LIMIT`, a size such as `64MiB`.
+    pub spill_limit: ByteCount,
+    /// Where temporary files go: `TMPDIR`, else /tmp.
+    pub temporary: PathBuf,
     /// The least level that is logged. `FLUOROSCOPE_LOG_LEVEL`, default `warn`.
     pub log_level: Level,
     /// Whether and how metrics are written. `FLUOROSCOPE_METRICS`, default `off`.
@@ -183,16 +189,18 @@ const RESCUE: &str = "FLUOROSCOPE_RESCUE";
 const MEMORY_BUDGET: &str = "FLUOROSCOPE_MEMORY_BUDGET";
 const FLUSH: &str = "FLUOROSCOPE_FLUSH";
 const METRICS: &str = "FLUOROSCOPE_METRICS";
+const SPILL_LIMIT: &str = "FLUOROSCOPE_SPILL_LIMIT";
 const LOG_LEVEL: &str = "FLUOROSCOPE_LOG_LEVEL";
 const PROXY: &str = "FLUOROSCOPE_PROXY";
 const PROXY_ADDRESS: &str = "FLUOROSCOPE_PROXY_ADDRESS";
 const SAMPLE_RATE: &str = "FLUOROSCOPE_SAMPLE_RATE";
 const PREFIX: &str = "FLUOROSCOPE_";
-const KNOWN: [&str; 10] = [
+const KNOWN: [&str; 11] = [
     UDP_ADDRESS,
     PLATFORM_SEGMENTS,
     RESCUE,
     MEMORY_BUDGET,
+    SPILL_LIMIT,
     FLUSH,
     METRICS,
     LOG_LEVEL,
@@ -235,6 +243,10 @@ impl Settings {
                 .parsed(RESCUE, "faults, cold-starts, all or none")
                 .unwrap_or(Rescue::Faults),
             spool_budget: budget.minus(PROCESS_BASE).max(SPOOL_BUDGET_MIN),
+            spill_limit: read
+                .parsed(SPILL_LIMIT, "a size such as 64MiB, or 0")
+                .unwrap_or(limits::SPILL_LIMIT),
+            temporary: set(vars, "TMPDIR").unwrap_or_else(|| "/tmp".into()).into(),
             process_budget: budget,
             flush: read
                 .parsed(FLUSH, "adaptive, end, continuous or periodic:20s (1ms to 15m)")
@@ -451,6 +463,23 @@ mod tests {
         assert_eq!(settings.spool_budget, ByteCount::mib(16));
         let (settings, _) = read([("FLUOROSCOPE_MEMORY_BUDGET", "1")]);
         assert_eq!(settings.spool_budget, SPOOL_BUDGET_MIN);
+    }
+
+    #[test]
+    fn documents_on_disk_are_limited_and_may_be_turned_off() {
+        for (text, expected) in [
+            ("0", ByteCount::ZERO),
+            ("64MiB", ByteCount::mib(64)),
+            ("some", ByteCount::mib(32)),
+        ] {
+            let (settings, problems) = read([("FLUOROSCOPE_SPILL_LIMIT", text), ("TMPDIR", "/var/tmp")]);
+            assert_eq!(
+                (settings.spill_limit, problems.len()),
+                (expected, usize::from(text == "some"))
+            );
+            assert_eq!(settings.temporary, std::path::Path::new("/var/tmp"));
+        }
+        assert_eq!(read([]).0.temporary, std::path::Path::new("/tmp"));
     }
 
     #[test]

@@ -8,6 +8,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use lambda_runtime_api_client::PooledClient;
+use model::size::ByteCount;
 use model::time::Timestamp;
 use model::wire::telemetry::{Delivery, InitKind};
 use rustls::RootCertStore;
@@ -35,6 +36,7 @@ use crate::pipeline::platform::Function;
 use crate::proxy::listener::{Proxy, Route};
 use crate::proxy::signs::{self, SignReceiver};
 use crate::settings::{ProxySettings, Settings};
+use crate::spill::store::Store;
 
 /// Attempts to register, and the pause between them. Without registration there is nothing to keep alive.
 const REGISTER_ATTEMPTS: u32 = 3;
@@ -170,6 +172,7 @@ async fn trace(setup: Setup, subscribed: oneshot::Sender<()>) {
         },
         log,
     );
+    app.keep_files(Store::new(&settings.temporary, settings.spill_limit));
     app.inject(settings.defect);
     app.run(is_subscribed).await;
 }
@@ -209,6 +212,7 @@ fn config(settings: &Settings, is_managed: bool, is_aws: bool) -> Config {
         process_budget: settings.process_budget,
         metrics: settings.metrics,
         own_init: OwnInit::default(),
+        spills: settings.spill_limit > ByteCount::ZERO,
         // Seeded by the system for every process; no secret, only different.
         seed: RandomState::new().hash_one(0),
     }

@@ -140,10 +140,13 @@ async fn a_burst_at_full_speed_arrives_whole_in_full_calls() {
 #[tokio::test]
 async fn what_does_not_fit_the_budget_is_shed_oldest_first_and_counted() {
     let lab = Lab::with(|config| {
-        // The smallest spool there is: 128 KiB.
-        config
-            .variables
-            .insert("FLUOROSCOPE_MEMORY_BUDGET".into(), "1".into());
+        // The smallest spool there is: 128 KiB, and no files.
+        for (name, value) in [
+            ("FLUOROSCOPE_MEMORY_BUDGET", "1"),
+            ("FLUOROSCOPE_SPILL_LIMIT", "0"),
+        ] {
+            config.variables.insert(name.into(), value.into());
+        }
     })
     .await;
     lab.xray.faults().add(Fault::status(503).times(u32::MAX));

@@ -19,5 +19,6 @@ mod oversize;
 mod proxy;
 mod shutdown;
 mod signs;
+mod spill;
 mod telemetry;
 mod traces;

@@ -11,7 +11,7 @@ use clap::ValueEnum;
 
 use crate::counts::Counts;
 use crate::failure::{Failure, Outcome};
-use crate::tools::{go, java, memory_limit, node, python, rie};
+use crate::tools::{go, java, memory_limit, mount, node, python, rie};
 use crate::{process, project};
 
 const EXAMPLES: &str = "\
@@ -210,6 +210,12 @@ fn left_out(sdks: &BTreeSet<Sdk>) -> Vec<LeftOut> {
     if let Some(obstacle) = memory_limit::obstacle() {
         left_out.push(LeftOut {
             module: "memory_limit::",
+            why: obstacle.to_owned(),
+        });
+    }
+    if let Some(obstacle) = mount::obstacle() {
+        left_out.push(LeftOut {
+            module: "spill::as_root::",
             why: obstacle.to_owned(),
         });
     }

@@ -7,6 +7,7 @@
 //! - Nothing waits for a record that cannot come.
 //! - SHUTDOWN ends in exactly one [`Effect::Finish`], at the latest at its deadline less a margin.
 
+mod filing;
 mod intake;
 mod memory;
 mod opened;
@@ -43,6 +44,7 @@ use super::spool::Spool;
 use super::tally::Tally;
 use crate::limits::KIND_CHARS;
 use crate::logging::{Level, Line};
+use filing::FilingAccount;
 use opened::open_share;
 use passing::Passing;
 use phases::Phase;
@@ -68,6 +70,8 @@ pub struct Config {
     pub metrics: MetricsFormat,
     /// How long the start took.
     pub own_init: OwnInit,
+    /// Whether documents that memory has no room for may go to files.
+    pub spills: bool,
     /// Different in every sandbox: spreads retries.
     pub seed: u64,
 }
@@ -103,6 +107,7 @@ pub struct Engine {
     breaker: Breaker,
     passing: Passing,
     reports: Reports,
+    filing: FilingAccount,
     tally: Tally,
     notices: Notices,
     /// Why the runtime could not start, until an invocation is blamed on it.
@@ -121,7 +126,7 @@ impl Engine {
             phase: Phase::Waiting,
             telemetry: Telemetry::Promised,
             invocations: Invocations::default(),
-            spool: Spool::new(config.spool_budget),
+            spool: filing::spool(&config),
             evidence: Evidence::new(open_share(config.spool_budget)),
             share: config.spool_budget,
             memory: Memory::new(
@@ -134,6 +139,7 @@ impl Engine {
             breaker: Breaker::default(),
             passing: Passing::default(),
             reports: Reports::new(&config),
+            filing: FilingAccount::new(config.spills),
             tally: Tally::default(),
             notices: Notices::default(),
             not_started: Vec::new(),
@@ -157,6 +163,8 @@ impl Engine {
             Event::Overrun(datagrams) => self.overrun(now, datagrams),
             Event::DroppedBySystem(datagrams) => self.dropped_by_system(now, datagrams),
             Event::Runtime(sign) => self.sign(sign),
+            Event::Filed(filed) => self.filed(now, filed),
+            Event::Closing => self.save_what_is_left(),
             _ => {}
         }
     }
@@ -183,12 +191,14 @@ impl Engine {
                 Event::Memory(reading) => self.sense(now, &reading),
                 Event::OutboundLost => self.lose_outbound(),
                 Event::Runtime(sign) => self.sign(sign),
-                Event::Tick => {}
+                Event::Filed(filed) => self.filed(now, filed),
+                Event::Closing | Event::Tick => {}
             }
             self.leave_room();
             self.move_on(now);
             self.report(now, false);
         }
+        self.work_on_files(now);
         std::mem::take(&mut self.effects)
     }
 

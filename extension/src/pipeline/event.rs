@@ -5,9 +5,9 @@ use std::time::Duration;
 use model::time::Timestamp;
 pub use model::wire::telemetry::Delivery;
 use model::wire::xray_api::TelemetryRecord;
-
 use serde_json::Value;
 
+use super::filing::{Filed, Filing};
 use super::invocation::Invoked;
 use super::memory::Reading;
 use super::outcome::Outcome;
@@ -44,6 +44,10 @@ pub enum Event {
     OutboundLost,
     /// The Runtime API proxy saw something.
     Runtime(RuntimeSign),
+    /// What became of work on the files: the answer to [`Effect::File`].
+    Filed(Filed),
+    /// Nothing arrives any more: the last chance to put what is held where the next processes find it.
+    Closing,
     /// How much memory there is.
     Memory(Reading),
     /// The time that [`wake_at`](super::engine::Engine::wake_at) named has come.
@@ -74,11 +78,13 @@ pub enum Effect {
     Forget,
     /// Tell X-Ray the tally (PutTelemetryRecords), within the wait.
     Tell(TelemetryRecord, Duration),
+    /// Work on the spill files, then say [`Event::Filed`] before anything else happens to them.
+    File(Filing),
     /// Write a line.
     Log(Line),
     /// Write this as a line of its own, as it is: metrics.
     Write(Value),
-    /// Hand over what still lies in the socket, write the [last word](super::engine::Engine::last_word), and
+    /// Hand over what still lies in the socket, say [`Event::Closing`], write the [last word](super::engine::Engine::last_word), and
     /// end the process.
     Finish,
 }

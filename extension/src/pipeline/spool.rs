@@ -7,7 +7,7 @@
 //! Invariants
 //! - `held` is the sum of the costs of everything waiting, ready and on its way, and never exceeds `budget` but
 //!   for a batch that was on its way when the budget was lowered.
-//! - A document leaves exactly once: taken by X-Ray, refused, or counted as shed.
+//! - A document leaves exactly once: taken by X-Ray, refused, counted as shed, or gone to the files.
 //! - A batch on its way belongs to the outbound until it is settled; it is never shed.
 //! - A document never goes for one of less value.
 //!
@@ -15,6 +15,7 @@
 
 mod batch;
 mod shelves;
+mod tier;
 
 use std::sync::Arc;
 
@@ -23,8 +24,10 @@ use model::time::Timestamp;
 
 use super::document::{ByValue, Document, Value};
 use shelves::{Entry, Shelves};
+use tier::Tier;
 
 pub use shelves::Order;
+pub use tier::Overflow;
 
 /// How much may leave in one batch.
 #[derive(Debug, Clone, Copy)]
@@ -63,8 +66,15 @@ pub struct Sequence(u64);
 /// The one batch on its way.
 struct OnItsWay {
     documents: Arc<Vec<Document>>,
-    sequences: Vec<u64>,
-    cost: ByteCount,
+    origin: BatchOrigin,
+}
+
+/// Where a batch came from.
+enum BatchOrigin {
+    /// The shelves, where each document has its place.
+    Memory { sequences: Vec<u64>, cost: ByteCount },
+    /// The files, which hold it until it is settled.
+    Files,
 }
 
 /// The spool.
@@ -74,6 +84,7 @@ pub struct Spool {
     next_sequence: u64,
     shelves: Shelves,
     on_its_way: Option<OnItsWay>,
+    tier: Tier,
 }
 
 impl Spool {
@@ -85,6 +96,7 @@ impl Spool {
             next_sequence: 0,
             shelves: Shelves::default(),
             on_its_way: None,
+            tier: Tier::none(),
         }
     }
 
@@ -125,7 +137,7 @@ impl Spool {
         // What is on its way and what is worth more than the newcomer stays, whatever comes.
         let stays = self.held.minus(self.shelves.cost_up_to(document.value));
         if self.budget < stays.plus(cost) {
-            shed.add(document.value);
+            self.tier.overflow(document, &mut shed);
             return (shed, None);
         }
         self.make_room(cost, document.value, &mut shed);
@@ -137,12 +149,16 @@ impl Spool {
 
     /// Gives up documents of no more than this value until `cost` fits.
     fn make_room(&mut self, cost: ByteCount, at_most: Value, shed: &mut Shed) {
+        if self.budget >= self.held.plus(cost) {
+            return;
+        }
+        let cost = cost.plus(self.tier.batch(self.budget));
         while self.budget < self.held.plus(cost) {
             let Some(least) = self.shelves.pop_least(at_most) else {
                 return;
             };
             self.held = self.held.minus(least.document.cost());
-            shed.add(least.document.value);
+            self.tier.overflow(least.document, shed);
         }
     }
 
@@ -153,7 +169,7 @@ impl Spool {
 
     /// Takes ready documents for sending. None while a batch is on its way or nothing is ready.
     pub fn take(&mut self, limits: BatchLimits, order: Order) -> Option<Batch> {
-        if self.on_its_way.is_some() || self.shelves.ready_documents() == 0 {
+        if self.is_sending() || self.shelves.ready_documents() == 0 {
             return None;
         }
         let entries = batch::take(&mut self.shelves, limits, order);
@@ -164,8 +180,7 @@ impl Spool {
             Arc::new(entries.into_iter().map(|entry| entry.document).collect());
         self.on_its_way = Some(OnItsWay {
             documents: Arc::clone(&documents),
-            sequences,
-            cost,
+            origin: BatchOrigin::Memory { sequences, cost },
         });
         Some(Batch { documents })
     }
@@ -177,11 +192,20 @@ impl Spool {
         let Some(way) = self.on_its_way.take() else {
             return 0;
         };
+        let (sequences, cost) = match way.origin {
+            BatchOrigin::Memory { sequences, cost } => (sequences, cost),
+            BatchOrigin::Files => {
+                let keep: Vec<bool> = (0..way.documents.len()).map(keep).collect();
+                let left = keep.iter().filter(|keep| !**keep).count();
+                self.tier.settle(keep);
+                return u64::try_from(left).unwrap_or(u64::MAX);
+            }
+        };
         let documents = Arc::try_unwrap(way.documents).unwrap_or_else(|shared| shared.as_ref().clone());
-        self.held = self.held.minus(way.cost);
+        self.held = self.held.minus(cost);
         let mut left = 0;
         let mut back = Vec::new();
-        for (place, (document, sequence)) in documents.into_iter().zip(way.sequences).enumerate() {
+        for (place, (document, sequence)) in documents.into_iter().zip(sequences).enumerate() {
             if keep(place) {
                 self.held = self.held.plus(document.cost());
                 back.push(Entry { sequence, document });
@@ -200,25 +224,30 @@ impl Spool {
 
     /// Whether a document that may leave arrived no later than this one.
     pub fn is_ready_up_to(&self, last: Sequence) -> bool {
-        self.shelves
-            .oldest_ready()
-            .is_some_and(|entry| entry.sequence <= last.0)
+        let oldest = self.shelves.oldest_ready();
+        self.tier.has_more() || oldest.is_some_and(|entry| entry.sequence <= last.0)
     }
 
-    /// Documents held in any state.
+    /// Documents held in memory in any state. What the files hold is their own account.
     pub fn held_documents(&self) -> u64 {
-        let on_its_way = self.on_its_way.as_ref().map_or(0, |way| way.documents.len());
-        u64::try_from(self.shelves.documents() + on_its_way).unwrap_or(u64::MAX)
+        let on_its_way = match &self.on_its_way {
+            Some(OnItsWay {
+                documents,
+                origin: BatchOrigin::Memory { .. },
+            }) => documents.len(),
+            _ => 0,
+        };
+        u64::try_from(self.shelves.documents() + on_its_way + self.tier.leaving()).unwrap_or(u64::MAX)
     }
 
-    /// Bytes held in any state, with their overhead.
+    /// Bytes held in memory in any state, with their overhead; without what is leaving for the files.
     pub fn held(&self) -> ByteCount {
         self.held
     }
 
-    /// Documents that may leave.
+    /// Documents that may leave. Those in the files, of which nobody knows how many there are, count as one.
     pub fn ready_documents(&self) -> usize {
-        self.shelves.ready_documents()
+        self.shelves.ready_documents() + usize::from(self.tier.has_more())
     }
 
     /// Bytes of documents that may leave are at least this many.
@@ -228,11 +257,14 @@ impl Spool {
 
     /// Whether a batch is on its way.
     pub fn is_sending(&self) -> bool {
-        self.on_its_way.is_some()
+        self.on_its_way.is_some() || self.tier.is_recalling()
     }
 
-    /// Arrival of the oldest document that may leave.
+    /// Arrival of the oldest document that may leave. What is in the files has waited long enough.
     pub fn oldest_ready(&self) -> Option<Timestamp> {
+        if self.tier.has_more() {
+            return Some(Timestamp::default());
+        }
         self.shelves.oldest_ready().map(|entry| entry.document.arrived)
     }
 

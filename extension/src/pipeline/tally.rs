@@ -90,6 +90,8 @@ impl Sign {
 pub enum ShedReason {
     /// The spool was full; what is missed least went first.
     Budget,
+    /// The spill file was full; what is missed least went first.
+    SpillLimit,
     /// Datagrams came faster than they could be looked at; the oldest went first.
     Overrun,
     /// The outbound stopped working and no longer says what became of its batch.
@@ -100,6 +102,7 @@ impl ShedReason {
     const fn name(self) -> &'static str {
         match self {
             Self::Budget => "budget",
+            Self::SpillLimit => "spill_limit",
             Self::Overrun => "overrun",
             Self::OutboundLost => "outbound_lost",
         }

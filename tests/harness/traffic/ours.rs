@@ -45,6 +45,7 @@ impl Ours {
                 memory_mb: Some(256),
             },
             spool_budget: ByteCount::mib(8),
+            spills: false,
             process_budget: ByteCount::mib(16),
             metrics: MetricsFormat::Off,
             own_init: OwnInit::default(),
@@ -75,6 +76,7 @@ impl Ours {
                     Effect::Forget
                     | Effect::Log(_)
                     | Effect::Write(_)
+                    | Effect::File(_)
                     | Effect::Finish
                     | Effect::GiveBack => {}
                 }

@@ -4,6 +4,7 @@ pub(crate) mod deny;
 pub(crate) mod go;
 pub(crate) mod java;
 pub(crate) mod memory_limit;
+pub(crate) mod mount;
 pub(crate) mod node;
 pub(crate) mod peer;
 pub(crate) mod python;

@@ -35,6 +35,7 @@ impl Engine {
     pub(super) fn sense(&mut self, now: Timestamp, reading: &Reading) {
         let held = self.spool.held().plus(self.evidence.held());
         let is_changed = self.memory.note(reading, held);
+        self.spill_everything(self.level() == Level::Critical);
         let room = self.memory.share().minus(held);
         if self.memory.is_heap_loose() && room < HEAP_ROOM {
             // The next reading says what is left for documents: none is shed for room that the allocator keeps.

@@ -55,6 +55,7 @@ impl Engine {
         // Next was asked for, so everything under way may have been frozen.
         self.thawed(now);
         let over = self.over_with(&request);
+        self.look_for_leftovers();
         self.invocations.invoked(now, invoked);
         self.passing.current = Some(request.clone());
         self.extend_open(&request);

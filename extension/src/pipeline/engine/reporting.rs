@@ -67,8 +67,8 @@ impl Engine {
 
     pub(super) fn held(&self) -> Held {
         Held {
-            in_memory: self.spool.held_documents() + self.evidence.documents(),
-            in_file: 0,
+            in_memory: self.spool.held_documents() + self.evidence.documents() + self.filing.in_transit(),
+            in_file: self.filing.documents(),
         }
     }
 

@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::super::event::Effect;
 use super::super::outcome::{Answered, Failure, FailureKind, Outcome, Retry};
-use super::super::spool::{BatchLimits, Order};
+use super::super::spool::{Batch, BatchLimits, Order};
 use super::super::tally::{ShedReason, Sign};
 use super::{Engine, Phase};
 use crate::limits::{
@@ -98,10 +98,26 @@ impl Engine {
             _ => Order::Oldest,
         };
         if let Some(batch) = self.spool.take(limits, order) {
-            self.tally.sign(Sign::Attempt, 1);
-            self.sending.began = now;
-            self.sending.is_behind_freeze = false;
-            self.effects.push(Effect::Send(batch, wait));
+            self.send(now, batch, wait);
+        } else {
+            self.recall(limits, order);
+        }
+    }
+
+    fn send(&mut self, now: Timestamp, batch: Batch, wait: Duration) {
+        self.tally.sign(Sign::Attempt, 1);
+        self.sending.began = now;
+        self.sending.is_behind_freeze = false;
+        self.effects.push(Effect::Send(batch, wait));
+    }
+
+    /// Sends a batch that was recalled, if there is still time.
+    pub(super) fn send_recalled(&mut self, now: Timestamp, batch: Batch) {
+        match self.time_to_send(now) {
+            Some(wait) => self.send(now, batch, wait),
+            None => {
+                self.settle_batch(|_| true);
+            }
         }
     }
 
@@ -245,6 +261,7 @@ impl Engine {
     fn settle_batch(&mut self, keep: impl Fn(usize) -> bool) -> u64 {
         let before = self.spool.ready_documents();
         let left = self.spool.settle(keep);
+        self.note_settled(left);
         let given_back = self.spool.ready_documents().saturating_sub(before);
         self.tally
             .sign(Sign::Retried, u64::try_from(given_back).unwrap_or(u64::MAX));
@@ -336,6 +353,7 @@ impl Engine {
     pub(super) fn lose_outbound(&mut self) {
         self.sending.is_lost = true;
         let lost = self.spool.settle(|_| false);
+        self.note_settled(lost);
         self.tally.shed_unknown(ShedReason::OutboundLost, lost);
         self.told(false);
     }

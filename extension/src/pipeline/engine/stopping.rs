@@ -53,6 +53,7 @@ impl Engine {
         } else {
             now.after(SHUTDOWN_UNNAMED)
         };
+        self.filing.prepare(&reason, deadline);
         let wait = if self.telemetry == Telemetry::Absent {
             now
         } else {

@@ -12,3 +12,4 @@ mod records;
 mod reporting;
 mod shutdown;
 mod signs;
+mod spilling;

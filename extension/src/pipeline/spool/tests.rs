@@ -65,6 +65,16 @@ fn shed(ordinary: u64, faulty: u64, platform: u64) -> Shed {
     }
 }
 
+fn cost_on_its_way(spool: &Spool) -> ByteCount {
+    match &spool.on_its_way {
+        Some(OnItsWay {
+            origin: BatchOrigin::Memory { cost, .. },
+            ..
+        }) => *cost,
+        _ => ByteCount::ZERO,
+    }
+}
+
 #[test]
 fn the_oldest_go_first_when_room_runs_out() {
     let mut spool = Spool::new(budget(3, 100));
@@ -286,7 +296,7 @@ proptest! {
                     let limit = ByteCount::bytes(u64::try_from(size * 10).unwrap());
                     left += lost(spool.set_budget(limit));
                     // What is on its way may come back.
-                    most = spool.on_its_way.as_ref().map_or(limit, |way| way.cost.max(limit));
+                    most = cost_on_its_way(&spool).max(limit);
                 }
             }
             prop_assert!(spool.held() <= most);

@@ -10,6 +10,8 @@ use super::bench::{Bench, S, U, W, done, header, reading, report, start, subsegm
 use crate::pipeline::event::Event;
 use crate::pipeline::flush::Mode;
 use crate::pipeline::outcome::{Answered, Failure, FailureKind, Outcome, Unprocessed, Unreached};
+use crate::spill::store::Store;
+use crate::spill::temporary::Temporary;
 
 fn item(document: Option<usize>, retriable: bool) -> Unprocessed {
     Unprocessed {
@@ -173,6 +175,7 @@ enum Step {
     Freeze(u32),
     EndSignalled(u8),
     Stop(&'static str),
+    SpillEverything(bool),
 }
 
 fn step() -> impl Strategy<Value = Step> {
@@ -199,6 +202,7 @@ fn step() -> impl Strategy<Value = Step> {
         1 => (0u32..600_000).prop_map(Step::Freeze),
         2 => (0u8..4).prop_map(Step::EndSignalled),
         1 => reason.prop_map(Step::Stop),
+        1 => any::<bool>().prop_map(Step::SpillEverything),
     ]
 }
 
@@ -215,6 +219,10 @@ fn mode() -> impl Strategy<Value = Mode> {
 fn take_rarer(bench: &mut Bench, step: &Step) {
     match step {
         Step::Overrun => bench.event(Event::Overrun(3)),
+        Step::SpillEverything(is_wanted) => {
+            bench.engine.spill_everything(*is_wanted);
+            bench.event(Event::Tick);
+        }
         Step::Memory(mib) => bench.event(Event::Memory(reading((*mib / 8).into(), (*mib).into()))),
         Step::LogsDropped => bench.records([("platform.logsDropped", json!({ "droppedRecords": 1 }))]),
         Step::Subscribed(is_subscribed) => bench.event(Event::Subscribed(*is_subscribed)),
@@ -282,6 +290,7 @@ fn take(bench: &mut Bench, step: Step, invoked: &mut usize) {
         | Step::OutboundLost
         | Step::Init
         | Step::Memory(_)
+        | Step::SpillEverything(_)
         | Step::Restore => take_rarer(bench, &step),
         Step::Accept => bench.accept(),
         Step::Refuse if !bench.sending.is_empty() => {
@@ -314,12 +323,20 @@ proptest! {
     fn the_sum_holds_and_every_invoke_and_shutdown_is_answered(
         managed in any::<bool>(),
         flush in mode(),
+        spills in any::<bool>(),
         steps in proptest::collection::vec(step(), 1..60),
     ) {
+        let temporary = Temporary::new();
         let mut bench = Bench::with(|config| {
             config.is_managed = managed;
             config.flush = flush;
+            config.spills = spills;
+            if spills {
+                config.spool_budget = ByteCount::bytes(3000);
+            }
         });
+        let limit = if spills { ByteCount::bytes(20_000) } else { ByteCount::ZERO };
+        bench.files = Store::new(&temporary.0, limit);
         let mut invoked = 0;
         let mut is_stopped = false;
         for step in steps {

@@ -1,5 +1,6 @@
 //! What the scenarios are written in: an engine, a clock that is moved by hand, and what it asked for.
 
+use std::collections::VecDeque;
 use std::time::Duration;
 
 use model::size::ByteCount;
@@ -20,6 +21,8 @@ use crate::pipeline::metrics::{MetricsFormat, OwnInit};
 use crate::pipeline::outcome::{Answered, Failure, FailureKind, Outcome};
 use crate::pipeline::platform::Function;
 use crate::pipeline::spool::Batch;
+use crate::spill::store::Store;
+use crate::spill::temporary::Temporary;
 
 pub(super) const ROOT: &str = "1-6a0edb41-00112233445566778899aabb";
 /// Function segment of an actively traced function.
@@ -38,6 +41,8 @@ pub(super) const TIMEOUT: Duration = Duration::from_millis(3000);
 
 pub(super) struct Bench {
     pub(super) engine: Engine,
+    /// Spill files; a store of nothing unless a test has it otherwise.
+    pub(super) files: Store,
     pub(super) now: Timestamp,
     /// Batches that were to be sent and are not settled.
     pub(super) sending: Vec<(Batch, Duration)>,
@@ -65,6 +70,16 @@ impl Bench {
         Self::with(|_| ())
     }
 
+    /// With spill files, and room in memory for little.
+    pub(super) fn spilling(temporary: &Temporary, memory: ByteCount, limit: ByteCount) -> Self {
+        let mut bench = Self::with(|config| {
+            config.spool_budget = memory;
+            config.spills = true;
+        });
+        bench.files = Store::new(&temporary.0, limit);
+        bench
+    }
+
     pub(super) fn with(change: impl FnOnce(&mut Config)) -> Self {
         let mut config = Config {
             emission: Emission {
@@ -83,11 +98,13 @@ impl Bench {
             process_budget: ByteCount::mib(16),
             metrics: MetricsFormat::Off,
             own_init: OwnInit::default(),
+            spills: false,
             seed: 1,
         };
         change(&mut config);
         Self {
             engine: Engine::new(config),
+            files: Store::none(),
             now: Timestamp::from_millis(BEGINNING_MS),
             sending: Vec::new(),
             delivered: Vec::new(),
@@ -133,29 +150,38 @@ impl Bench {
     }
 
     pub(super) fn event(&mut self, event: Event) {
-        let mut events = vec![event];
-        while let Some(event) = events.pop() {
+        let mut is_finished = false;
+        let mut events = VecDeque::from([event]);
+        while let Some(event) = events.pop_front() {
             for effect in self.engine.handle(self.now, event) {
                 match effect {
                     Effect::Send(batch, wait) => {
                         self.called = self.now;
                         self.sending.push((batch, wait));
                     }
-                    Effect::Drain => events.push(Event::Drained),
+                    Effect::Drain => events.push_back(Event::Drained),
                     Effect::Next => self.nexts += 1,
                     Effect::GiveBack => self.given_back += 1,
                     Effect::Forget => self.forgotten += 1,
                     Effect::Tell(record, _) => {
                         self.records.push(record.clone());
                         self.told = Some(record);
-                        events.push(Event::Told(self.takes_records));
+                        events.push_back(Event::Told(self.takes_records));
                     }
+                    Effect::File(filing) => events.push_back(Event::Filed(self.files.perform(filing))),
                     Effect::Log(line) => self.lines.push(line),
                     Effect::Write(line) => self.metrics.push(line),
-                    Effect::Finish => self.finished = Some(self.engine.last_word()),
+                    Effect::Finish => {
+                        is_finished = true;
+                        events.push_back(Event::Closing);
+                    }
                 }
             }
         }
+        if is_finished {
+            self.finished = Some(self.engine.last_word());
+        }
+        assert_eq!(self.engine.held().in_file, self.files.documents());
         let held = self.engine.held_documents();
         assert!(
             self.engine.tally().is_balanced(held),

@@ -1,0 +1,175 @@
+//! The account of what is in the spill files, and when something goes there or comes back.
+
+use model::time::Timestamp;
+
+use super::super::attach::attach;
+use super::super::document::Document;
+use super::super::event::Effect;
+use super::super::filing::{Filed, Filing};
+use super::super::spool::{BatchLimits, Order, Overflow, Spool};
+use super::super::tally::{Origin, ShedReason};
+use super::{Config, Engine, Phase};
+use crate::limits::{SPILL_MARGIN, SPILL_STEP};
+
+/// See the module.
+#[derive(Debug, Default)]
+pub(super) struct FilingAccount {
+    /// Nobody has said that nothing can be written.
+    can_write: bool,
+    /// Whether what an earlier process left was looked for.
+    is_noticed: bool,
+    /// Documents in the files that were counted and are not settled.
+    documents: u64,
+    /// Documents handed over to be written, of which nothing was heard yet.
+    in_transit: u64,
+    /// After SHUTDOWN what is held goes to the files until then.
+    save_until: Option<Timestamp>,
+    /// It does: nothing arrives any more.
+    is_saving: bool,
+}
+
+impl FilingAccount {
+    pub(super) fn new(can_write: bool) -> Self {
+        Self {
+            can_write,
+            ..Self::default()
+        }
+    }
+
+    pub(super) fn documents(&self) -> u64 {
+        self.documents
+    }
+
+    pub(super) fn in_transit(&self) -> u64 {
+        self.in_transit
+    }
+
+    /// SHUTDOWN: after a timeout or a failure the same sandbox starts new processes, which find the files. After
+    /// any other reason nobody does.
+    pub(super) fn prepare(&mut self, reason: &str, deadline: Timestamp) {
+        let lives_on = ["timeout", "failure"]
+            .iter()
+            .any(|one| reason.eq_ignore_ascii_case(one));
+        self.save_until = lives_on.then(|| deadline.before(SPILL_MARGIN));
+    }
+}
+
+/// A spool whose overflow goes to the files, if it may.
+pub(super) fn spool(config: &Config) -> Spool {
+    let mut spool = Spool::new(config.spool_budget);
+    if config.spills {
+        spool.set_overflow(Overflow::Spill);
+    }
+    spool
+}
+
+impl Engine {
+    /// Memory is wanted elsewhere: everything held goes to the files, and what arrives follows in small pieces.
+    /// Where nothing can be written, everything stays as it is.
+    pub fn spill_everything(&mut self, is_wanted: bool) {
+        if self.filing.can_write {
+            self.spool.set_overflow(if is_wanted {
+                Overflow::SpillAll(Order::Oldest)
+            } else {
+                Overflow::Spill
+            });
+        }
+    }
+
+    /// With the first sign of work: not while the function waits for our init.
+    pub(super) fn look_for_leftovers(&mut self) {
+        if !std::mem::replace(&mut self.filing.is_noticed, true) && self.filing.can_write {
+            self.effects.push(Effect::File(Filing::Notice));
+        }
+    }
+
+    pub(super) fn recall(&mut self, limits: BatchLimits, order: Order) {
+        if self.spool.recall() {
+            self.effects.push(Effect::File(Filing::Recall(limits, order)));
+        }
+    }
+
+    /// A batch was settled, of which this many documents left.
+    pub(super) fn note_settled(&mut self, left: u64) {
+        if let Some(keep) = self.spool.take_settled() {
+            self.filing.documents = self.filing.documents.saturating_sub(left);
+            self.effects.push(Effect::File(Filing::Settle(keep)));
+        }
+    }
+
+    /// What has left memory goes to the files, piece by piece: the next when the last is written.
+    pub(super) fn work_on_files(&mut self, now: Timestamp) {
+        let is_over = match self.phase {
+            Phase::Stopped(_) => {
+                !self.filing.is_saving || self.filing.save_until.is_none_or(|until| now >= until)
+            }
+            _ => false,
+        };
+        if self.filing.in_transit > 0 || is_over {
+            return;
+        }
+        let documents = self.spool.take_spilling(SPILL_STEP);
+        if !documents.is_empty() {
+            self.filing.in_transit = u64::try_from(documents.len()).unwrap_or(u64::MAX);
+            self.effects.push(Effect::File(Filing::Write(documents)));
+        }
+    }
+
+    pub(super) fn filed(&mut self, now: Timestamp, filed: Filed) {
+        let refused = u64::try_from(filed.refused.len()).unwrap_or(u64::MAX);
+        let account = &mut self.filing;
+        account.in_transit = account.in_transit.saturating_sub(filed.written + refused);
+        let given_up = filed.given_up;
+        let lost = given_up.ordinary + given_up.faulty + given_up.platform + filed.damaged;
+        account.documents = (account.documents + filed.written + filed.recovered).saturating_sub(lost);
+        if account.can_write && !filed.can_write {
+            account.can_write = false;
+            self.spool.set_overflow(Overflow::Shed);
+        }
+        self.tally.received(Origin::Recovered, filed.recovered);
+        self.tally.shed(ShedReason::SpillLimit, given_up);
+        (0..filed.damaged).for_each(|_| self.tally.rejected("spill_damaged"));
+        let shed = self.spool.take_back(filed.refused);
+        self.tally.shed(ShedReason::Budget, shed.documents);
+        self.spool.set_file_has_more(filed.has_more);
+        if let Some(line) = filed.problem {
+            self.notice(now, "spill", line);
+        }
+        if filed.is_recall {
+            self.hang(filed.recalled, now);
+        }
+    }
+
+    /// Documents that waited in the files hang under their invocation's segments, if those were made here.
+    fn hang(&mut self, mut documents: Vec<Document>, now: Timestamp) {
+        for document in &mut documents {
+            if let Some(invocation) = self.invocations.of_trace(document.trace_id) {
+                if let Some(identity) = invocation.identity().filter(|_| invocation.is_started())
+                    && self.config.emission.applies(&identity)
+                {
+                    attach(document, &identity, &identity.segments(&invocation.request_id));
+                }
+            } else if let Some(closed) = self.invocations.closed_of_trace(document.trace_id)
+                && let Some(identity) = closed.identity.filter(|_| closed.is_emitted)
+            {
+                attach(document, &identity, &identity.segments(&closed.request_id));
+            }
+        }
+        if let Some(batch) = self.spool.recalled(documents) {
+            self.send_recalled(now, batch);
+        }
+    }
+
+    /// The process ends: what is held goes where the next ones find it, the most valuable first.
+    pub(super) fn save_what_is_left(&mut self) {
+        if self.filing.save_until.is_none() || !self.filing.can_write {
+            return;
+        }
+        self.filing.is_saving = true;
+        // A batch on its way that nobody has answered is not known to be delivered.
+        self.spool.settle(|_| true);
+        self.note_settled(0);
+        self.release_waiting(|_| true);
+        self.spool.set_overflow(Overflow::SpillAll(Order::Valuable));
+    }
+}

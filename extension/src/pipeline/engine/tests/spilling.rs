@@ -1,0 +1,207 @@
+//! Documents that memory has no room for: into real files, and back.
+
+use std::time::Duration;
+
+use model::size::ByteCount;
+use serde_json::{Value, json};
+
+use super::bench::{Bench, S, U, W, done, header, reading, start, subsegment, tracing};
+use crate::limits::{SHUTDOWN_TELEMETRY_WAIT, SPILL_LIMIT};
+use crate::pipeline::event::Event;
+use crate::pipeline::outcome::FailureKind;
+use crate::spill::store::Store;
+use crate::spill::temporary::Temporary;
+
+const MEMORY: ByteCount = ByteCount::bytes(8 * 1024);
+
+fn id(number: u32) -> String {
+    format!("{number:016x}")
+}
+
+/// So many documents of an invocation that runs.
+fn busy(bench: &mut Bench, documents: u32) {
+    bench.invoke("r-1", &header(S));
+    bench.records([start("r-1", tracing(Some(S), W))]);
+    for number in 1..=documents {
+        bench.subsegment(&id(number), S);
+        if !bench.sending.is_empty() {
+            bench.fail(FailureKind::Silent);
+        }
+    }
+}
+
+/// Ids of the subsegments that were delivered, sorted.
+fn delivered(bench: &Bench) -> Vec<String> {
+    let own = bench
+        .delivered
+        .iter()
+        .filter(|document| document["origin"].is_null());
+    let mut ids: Vec<String> = own
+        .map(|document| document["id"].as_str().unwrap().to_owned())
+        .collect();
+    ids.sort();
+    ids
+}
+
+fn ids(documents: u32) -> Vec<String> {
+    (1..=documents).map(id).collect()
+}
+
+fn fields(bench: &Bench) -> Value {
+    Value::Object(bench.engine.last_word().fields)
+}
+
+#[test]
+fn what_memory_has_no_room_for_is_delivered_from_the_files() {
+    let temporary = Temporary::new();
+    let mut bench = Bench::spilling(&temporary, MEMORY, SPILL_LIMIT);
+    busy(&mut bench, 200);
+    assert!(bench.engine.held().in_file > 100);
+    assert!(bench.engine.held().in_memory < 30);
+    bench.records([done("r-1", "success")]);
+    bench.wait(Duration::from_secs(2));
+    assert_eq!(bench.nexts, 1); // nothing holds the function while the destination is down
+    bench.invoke("r-2", &header(S));
+    while bench.engine.held_documents() > 0 {
+        if bench.sending.is_empty() {
+            bench.wait(Duration::from_secs(1));
+        }
+        bench.accept();
+    }
+    bench.stop("spindown");
+    bench.wait(SHUTDOWN_TELEMETRY_WAIT);
+    bench.accept();
+    assert_eq!(delivered(&bench), ids(200));
+    let fields = fields(&bench);
+    assert_eq!(
+        (&fields["held"], &fields["shed"]["total"]),
+        (&json!(0), &json!(0))
+    );
+    assert_eq!(temporary.0.read_dir().unwrap().count(), 0);
+}
+
+#[test]
+fn what_waits_in_the_files_still_hangs_under_its_function() {
+    let temporary = Temporary::new();
+    let mut bench = Bench::spilling(&temporary, MEMORY, SPILL_LIMIT);
+    bench.invoke("r-1", &header(U));
+    for number in 1..=60 {
+        bench.subsegment(&id(number), U); // before `platform.start` says where it belongs
+    }
+    assert!(bench.engine.held().in_file > 20);
+    bench.fail(FailureKind::Silent);
+    bench.records([start("r-1", tracing(None, U)), done("r-1", "success")]);
+    bench.stop("spindown");
+    bench.wait(SHUTDOWN_TELEMETRY_WAIT);
+    bench.accept();
+    let function = bench
+        .delivered
+        .iter()
+        .find(|one| one["origin"] == "AWS::Lambda::Function");
+    let function = function.unwrap()["id"].clone();
+    let own = bench.delivered.iter().filter(|one| one["origin"].is_null());
+    assert!(own.clone().all(|one| one["parent_id"] == function));
+    assert_eq!(own.count(), 60);
+}
+
+#[test]
+fn everything_goes_to_the_files_when_memory_is_wanted_elsewhere_and_nothing_after() {
+    let temporary = Temporary::new();
+    let mut bench = Bench::spilling(&temporary, ByteCount::mib(8), SPILL_LIMIT);
+    busy(&mut bench, 10);
+    assert_eq!(bench.engine.held().in_file, 0);
+    bench.event(Event::Memory(reading(5, 10))); // critical
+    assert_eq!(
+        (bench.engine.held().in_file, bench.engine.held().in_memory),
+        (10, 0)
+    );
+    bench.subsegment(&id(11), S);
+    assert_eq!(
+        (bench.engine.held().in_file, bench.engine.held().in_memory),
+        (11, 0)
+    );
+    bench.event(Event::Memory(reading(5, 200)));
+    bench.subsegment(&id(12), S);
+    assert_eq!(
+        (bench.engine.held().in_file, bench.engine.held().in_memory),
+        (11, 1)
+    );
+}
+
+#[test]
+fn after_a_timeout_or_a_failure_the_next_process_delivers_what_was_held() {
+    for reason in ["timeout", "failure", "TIMEOUT"] {
+        let temporary = Temporary::new();
+        let mut bench = Bench::spilling(&temporary, MEMORY, SPILL_LIMIT);
+        busy(&mut bench, 60);
+        bench.stop(reason);
+        for _ in 0..100 {
+            if !bench.sending.is_empty() {
+                bench.fail(FailureKind::Silent);
+            }
+            bench.wait(Duration::from_millis(30));
+        }
+        let word = Value::Object(bench.finished.as_ref().unwrap().fields.clone());
+        assert_eq!(word["held"], 62, "{word}");
+        assert_eq!(bench.engine.held().in_memory, 0);
+        drop(bench);
+
+        let mut next = Bench::spilling(&temporary, MEMORY, SPILL_LIMIT);
+        next.invoke("r-2", &header(S));
+        next.accept();
+        next.records([start("r-2", tracing(Some(S), W)), done("r-2", "success")]);
+        next.accept();
+        assert_eq!(delivered(&next), ids(60));
+        assert_eq!(fields(&next)["received"]["recovered"], 62);
+        assert_eq!(next.engine.held_documents(), 0);
+    }
+}
+
+#[test]
+fn what_a_call_had_on_its_way_when_time_ran_out_is_kept_too() {
+    let temporary = Temporary::new();
+    let mut bench = Bench::spilling(&temporary, MEMORY, SPILL_LIMIT);
+    busy(&mut bench, 5);
+    bench.stop("timeout");
+    bench.wait(Duration::from_secs(3));
+    assert_eq!((bench.sending.len(), bench.finished.is_some()), (1, true));
+    assert_eq!(bench.engine.held().in_file, 7);
+}
+
+#[test]
+fn at_spindown_nothing_is_written() {
+    let temporary = Temporary::new();
+    let mut bench = Bench::spilling(&temporary, ByteCount::mib(8), SPILL_LIMIT);
+    busy(&mut bench, 5);
+    bench.stop("spindown");
+    bench.wait(Duration::from_secs(3));
+    assert_eq!(bench.engine.held().in_file, 0);
+    assert!(bench.finished.is_some());
+    assert_eq!(temporary.0.read_dir().unwrap().count(), 0);
+}
+
+#[test]
+fn a_folder_that_cannot_be_used_costs_one_line_and_documents_are_shed_as_without() {
+    let temporary = Temporary::new();
+    let mut bench = Bench::spilling(&temporary, MEMORY, SPILL_LIMIT);
+    bench.files = Store::new(&temporary.0.join("missing"), SPILL_LIMIT);
+    busy(&mut bench, 200);
+    assert_eq!(bench.engine.held().in_file, 0);
+    assert!(bench.engine.tally().shed_total() > 100);
+    let about = |line: &&crate::logging::Line| line.message.contains("FLUOROSCOPE_SPILL_LIMIT");
+    assert_eq!(bench.lines.iter().filter(about).count(), 1);
+}
+
+#[test]
+fn beyond_the_limit_the_least_missed_go_and_are_counted() {
+    let temporary = Temporary::new();
+    let mut bench = Bench::spilling(&temporary, MEMORY, ByteCount::bytes(20_000));
+    busy(&mut bench, 100);
+    bench.datagram(&subsegment(&id(101), S, json!({ "fault": true })));
+    for number in 102..=300 {
+        bench.subsegment(&id(number), S);
+    }
+    let shed = fields(&bench)["shed"].clone();
+    assert!(shed["spill_limit"].as_u64().unwrap() > 100, "{shed}");
+    assert_eq!(fields(&bench)["shed_by_value"]["faulty"], Value::Null);
+}
