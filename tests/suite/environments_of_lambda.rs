@@ -34,17 +34,21 @@ async fn a_restored_snapshot_shows_restore_and_not_the_init_of_days_ago() {
 }
 
 #[tokio::test]
-async fn concurrent_requests_of_managed_instances_keep_their_traces_apart() {
-    const REQUESTS: usize = 8;
+async fn sixty_four_requests_at_once_in_a_managed_instance_each_have_their_whole_trace() {
+    const REQUESTS: usize = 64;
     let lab = Lab::with(|config| {
         config.id_style = IdStyle::Managed;
-        config.init_type = InitType::ManagedInstances { max_concurrency: 8 };
+        config.init_type = InitType::ManagedInstances { max_concurrency: 64 };
     })
     .await;
     let scripts = (0..REQUESTS).map(|number| {
         Script::new()
             .subsegment(&format!("{:016x}", number + 1), &format!("call {number}"))
-            .work_ms(50)
+            .work_ms(200)
+            .subsegment(
+                &format!("{:016x}", number + 0x1001),
+                &format!("late call {number}"),
+            )
     });
     let scripts: Vec<Script> = scripts.collect();
     let environment = std::sync::Arc::new(&lab.environment);
@@ -69,10 +73,10 @@ async fn concurrent_requests_of_managed_instances_keep_their_traces_apart() {
     for (number, id) in traces {
         let trace = xray.trace(id).expect("every request has its trace");
         let paths = Tree::of(trace.segments.iter().map(|segment| &segment.document)).paths();
-        assert!(
-            paths.contains(&format!("AWS::Lambda > AWS::Lambda::Function > call {number}")),
-            "{paths:?}"
-        );
+        for call in ["call", "late call"] {
+            let path = format!("AWS::Lambda > AWS::Lambda::Function > {call} {number}");
+            assert!(paths.contains(&path), "{paths:?}");
+        }
         assert!(
             !paths
                 .iter()
@@ -80,6 +84,7 @@ async fn concurrent_requests_of_managed_instances_keep_their_traces_apart() {
             "{paths:?}"
         );
     }
+    assert_eq!(xray.counts().repeated, 0);
     finished.assert_all_sent();
 }
 
