@@ -1,6 +1,6 @@
 //! The layer's tree as Lambda unpacks it below /opt, and functions that are started through its exec wrapper.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
@@ -40,8 +40,13 @@ pub fn wrap(config: &mut Config) {
 
 /// Starts the function through the exec wrapper, with the Runtime API proxy between it and Lambda. Its address.
 pub fn proxied(config: &mut Config) -> SocketAddr {
+    proxied_on(config, own_udp_address().ip())
+}
+
+/// The same on an address that is the caller's.
+pub fn proxied_on(config: &mut Config, ip: IpAddr) -> SocketAddr {
     wrap(config);
-    let address = SocketAddr::new(own_udp_address().ip(), PORT);
+    let address = SocketAddr::new(ip, PORT);
     config.variables.insert("FLUOROSCOPE_PROXY".into(), "1".into());
     config
         .variables

@@ -62,6 +62,7 @@ impl Plan {
                 Reason::Timeout,
                 Reason::Failure,
             ]),
+            has_proxy: random.in_hundred(30),
         }
     }
 
@@ -101,6 +102,7 @@ impl Plan {
             standstills,
             is_mended: true,
             reason: Reason::Spindown,
+            has_proxy: random.in_hundred(30),
         }
     }
 }

@@ -51,6 +51,8 @@ pub struct Plan {
     pub is_mended: bool,
     /// Why the sandbox ends.
     pub reason: Reason,
+    /// Whether the runtime is started by the exec wrapper and talks to Lambda through the proxy.
+    pub has_proxy: bool,
 }
 
 /// Something that lasts for a time.

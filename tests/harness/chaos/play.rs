@@ -14,6 +14,7 @@ use super::random::Random;
 use super::slot::Slot;
 use crate::destination::{Destination, Door};
 use crate::lab::binary;
+use crate::wrapped::proxied_on;
 
 /// How often the kernel's counters are looked at.
 const LOOK_INTERVAL: Duration = Duration::from_millis(20);
@@ -108,6 +109,9 @@ fn config(plan: &Plan, destination: &Destination, slot: &Slot) -> Config {
             ..Faults::default()
         });
     config.killed_as = plan.killed_as;
+    if plan.has_proxy {
+        proxied_on(&mut config, slot.udp_address().ip());
+    }
     let variables = plan.variables.iter();
     variables.fold(config, |config, (name, value)| config.with_variable(*name, value))
 }
