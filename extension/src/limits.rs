@@ -200,6 +200,11 @@ pub const PROBE_MAX: Duration = Duration::from_secs(60);
 pub const ATTEMPT_MAX: Duration = Duration::from_millis(2000);
 /// Less time than this is not enough for a call: none is begun.
 pub const ATTEMPT_MIN: Duration = Duration::from_millis(20);
+/// Attempts in a row that are made soon after a refusal at once; the next ones are made at growing distances. A
+/// success gives one of them back.
+pub const SOON_RETRIES: u32 = 10;
+/// Upper bound of the pause before an attempt made soon.
+pub const SOON_MAX: Duration = Duration::from_millis(20);
 /// Upper bound of the first pause after a failure.
 pub const BACKOFF_FIRST: Duration = Duration::from_millis(100);
 /// Upper bound of every pause that nobody asked for.

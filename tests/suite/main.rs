@@ -3,6 +3,7 @@
 mod bad_input;
 mod chaos;
 mod clients;
+mod deadline;
 mod destination;
 mod destination_credentials;
 mod destination_faults;

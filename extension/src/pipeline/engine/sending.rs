@@ -11,7 +11,8 @@ use super::super::spool::{Batch, BatchLimits, Order};
 use super::super::tally::{ShedReason, Sign};
 use super::{Engine, Phase};
 use crate::limits::{
-    ATTEMPT_MAX, ATTEMPT_MIN, BATCH_MAX, FLUSH_MAX, GATHER_AGE, MENDED_PROBE, SEND_AGE, SPOOL_LARGE_PERCENT,
+    ATTEMPT_MAX, ATTEMPT_MIN, BATCH_MAX, FLUSH_CALL_MAX, FLUSH_MAX, GATHER_AGE, MENDED_PROBE, SEND_AGE,
+    SPOOL_LARGE_PERCENT,
 };
 use crate::logging::{Level, Line};
 use crate::pipeline::backoff::Backoff;
@@ -332,7 +333,11 @@ impl Engine {
         let probe = self.breaker.failed(&failure.kind, &mut self.sending.backoff);
         match retry {
             Retry::Later { at_least } => {
-                let pause = self.sending.backoff.failed(at_least);
+                let pause = if self.is_refused_at_once(now, failure) {
+                    self.sending.backoff.failed_at_once()
+                } else {
+                    self.sending.backoff.failed(at_least)
+                };
                 self.sending.not_before = now.after(pause.max(probe.unwrap_or_default()));
             }
             Retry::Smaller => {}
@@ -347,6 +352,18 @@ impl Engine {
         let line =
             Line::new(level, failure.message.clone()).with("held", Value::from(self.spool.held_documents()));
         self.notice(now, failure_reason(&failure.kind), line);
+    }
+
+    /// Whether the destination had a hiccup: a call that it answers as quickly may follow soon.
+    fn is_refused_at_once(&self, now: Timestamp, failure: &Failure) -> bool {
+        let is_hiccup = matches!(
+            failure.kind,
+            FailureKind::Unavailable {
+                retry_after: None,
+                ..
+            }
+        );
+        is_hiccup && now.since(self.sending.began) <= FLUSH_CALL_MAX
     }
 
     /// The outbound ended by a defect: what it had is gone, what is ready stays held.

@@ -3,6 +3,7 @@
 mod accounting;
 mod bench;
 mod breaker;
+mod hiccup;
 mod intake;
 mod invocations;
 mod lifecycle;
