@@ -159,7 +159,7 @@ async fn a_slow_destination_costs_no_memory_over_a_thousand_invocations() {
     assert_eq!(finished.count("/shed/total"), 0, "{}", finished.tally);
 }
 
-/// `FLUOROSCOPE_LEAK_INVOCATIONS` asks for another number of them.
+/// `cargo xtask fuzz leak` plays as many as asked for.
 #[tokio::test]
 async fn thousands_of_invocations_leave_no_memory_behind() {
     let invocations = option_env("FLUOROSCOPE_LEAK_INVOCATIONS").unwrap_or(2_000);
@@ -179,6 +179,16 @@ fn fast(config: &mut emulator::Config) {
     config.faults.buffered_for = Some(Duration::from_millis(1));
 }
 
+/// For who asks for more invocations than the tests play.
+fn report(watch: &Watch, invocations: usize) {
+    let now = watch.now();
+    let resident = (now.anonymous + now.files) >> 10;
+    println!(
+        "after {invocations} invocations: {resident} KiB resident, {} of them anonymous",
+        now.anonymous >> 10
+    );
+}
+
 /// Memory after `invocations` is what it was after the first tenth of them.
 async fn grows_by_nothing(lab: &Lab, invocations: usize) {
     /// What the allocator may keep, and what the system's count may be off by.
@@ -188,8 +198,12 @@ async fn grows_by_nothing(lab: &Lab, invocations: usize) {
     }
     let watch = Watch::start(lab);
     let before = watch.now().anonymous;
-    for _ in invocations / 10..invocations {
+    report(&watch, invocations / 10);
+    for done in invocations / 10 + 1..=invocations {
         lab.succeed(&script()).await;
+        if done == invocations / 2 || done == invocations {
+            report(&watch, done);
+        }
     }
     let after = watch.now().anonymous;
     assert!(after <= before + SLACK, "{before} bytes grew to {after}");

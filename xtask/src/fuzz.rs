@@ -1,5 +1,5 @@
 //! `cargo xtask fuzz`: the property tests with many more cases than the tests run, and whole sandboxes that go
-//! through everything that can go wrong.
+//! through everything that can go wrong, or live long.
 
 use crate::failure::Outcome;
 use crate::{process, project};
@@ -8,7 +8,8 @@ const EXAMPLES: &str = "\
 Examples:
   cargo xtask fuzz                          every property, 20,000 cases each
   cargo xtask fuzz decode --cases 1000000   properties whose name contains `decode`
-  cargo xtask fuzz chaos --seconds 600      sandboxes that go through everything, for ten minutes";
+  cargo xtask fuzz chaos --seconds 600      sandboxes that go through everything, for ten minutes
+  cargo xtask fuzz leak                     one sandbox through 10,000 invocations";
 
 const CHAOS_EXAMPLES: &str = "\
 Each sandbox has a plan: what its function does, how the sandbox, the telemetry and the destination fail. Plans are
@@ -20,6 +21,17 @@ Examples:
   cargo xtask fuzz chaos --seed 7 --sandbox 12 --times 50
                                                       sandbox 12 of seed 7 fifty times, until it fails
   cargo xtask fuzz chaos --standstills 2000           standstills at random moments of 2,000 invocations";
+
+const LEAK_EXAMPLES: &str = "\
+This is the leak test of the suite, made longer: memory at the end is held against memory after a tenth.
+
+Examples:
+  cargo xtask fuzz leak                        10,000 invocations
+  cargo xtask fuzz leak --invocations 100000   ten times as many";
+
+/// The test that `leak` makes longer, and the variable that says how long.
+const LEAK_TEST: &str = "memory::thousands_of_invocations_leave_no_memory_behind";
+const LEAK_INVOCATIONS: &str = "FLUOROSCOPE_LEAK_INVOCATIONS";
 
 /// Runs the property tests of every decoder and of the engine with many random cases.
 #[derive(clap::Args)]
@@ -37,6 +49,17 @@ pub(crate) struct Arguments {
 #[derive(clap::Subcommand)]
 enum Kind {
     Chaos(Chaos),
+    Leak(Leak),
+}
+
+/// Plays one sandbox through many invocations, and says what memory the extension has at the start, half-way and at
+/// the end.
+#[derive(clap::Args)]
+#[command(after_help = LEAK_EXAMPLES)]
+struct Leak {
+    /// How many.
+    #[arg(long, default_value_t = 10_000, value_parser = clap::value_parser!(u64).range(10..))]
+    invocations: u64,
 }
 
 /// Plays sandboxes that go through everything that can go wrong, and accounts for every document of each.
@@ -70,6 +93,7 @@ const PACKAGES: [&str; 5] = ["model", "extension", "emulator", "backend", "cli"]
 pub(crate) fn run(arguments: &Arguments) -> Outcome {
     match &arguments.kind {
         Some(Kind::Chaos(chaos)) => chaos.run(),
+        Some(Kind::Leak(leak)) => leak.run(),
         None => properties(arguments),
     }
 }
@@ -107,5 +131,16 @@ impl Chaos {
         }
         chaos.args(["--together", &self.together.to_string()]);
         process::run(&mut chaos)
+    }
+}
+
+impl Leak {
+    fn run(&self) -> Outcome {
+        process::run(process::cargo().args(["build", "-p", "extension", "-p", "tests", "--bins"]))?;
+        let mut test = process::cargo();
+        test.args(["test", "-p", "tests", "--test", "suite", "--"])
+            .args(["--exact", LEAK_TEST, "--nocapture"])
+            .env(LEAK_INVOCATIONS, self.invocations.to_string());
+        process::run(&mut test)
     }
 }
