@@ -126,6 +126,15 @@ async fn a_burst_at_full_speed_arrives_whole_in_full_calls() {
     let lab = Lab::with(|config| config.timeout = Duration::from_secs(30)).await;
     lab.succeed(&Script::new().burst(BURST)).await;
     let xray = lab.xray.store().clone();
+    // On a busy machine a call may take so long that nobody waits for the next: later invocations deliver the rest.
+    let whole = async {
+        while xray.counts().accepted < BURST as u64 {
+            lab.succeed(&Script::new().work_ms(50)).await;
+        }
+    };
+    tokio::time::timeout(BOUND, whole)
+        .await
+        .expect("the burst arrives");
     let finished = lab.finish().await;
     assert_eq!(
         finished.count("/received/udp"),
@@ -133,7 +142,13 @@ async fn a_burst_at_full_speed_arrives_whole_in_full_calls() {
         "{}",
         finished.tally
     );
-    finished.assert_all_sent();
+    assert_eq!(finished.tree.all("burst").len(), BURST, "{}", finished.tally);
+    assert_eq!(
+        finished.count("/shed/total") + finished.count("/rejected/total"),
+        0,
+        "{}",
+        finished.tally
+    );
     assert_eq!(xray.counts().largest_call_documents, 50);
 }
 

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use emulator::{Config, KilledAs};
-use tests::lab::Lab;
+use tests::lab::{Finished, Lab};
 use tests::memory::extension;
 use tests::script::Script;
 
@@ -39,6 +39,14 @@ fn used(lab: &Lab) -> u64 {
     text.unwrap().trim().parse().unwrap()
 }
 
+/// What memory had no room for went to the files: nothing was given up, but for what a debug build is too slow to
+/// look at.
+#[track_caller]
+fn assert_files_had_room(finished: &Finished) {
+    let shed = finished.count("/shed/total") - finished.count("/shed/overrun");
+    assert_eq!(shed, 0, "{}", finished.tally);
+}
+
 #[tokio::test]
 async fn a_function_that_fills_its_memory_to_95_percent_keeps_running_and_keeps_its_trace() {
     let lab = Lab::with(limited).await;
@@ -57,6 +65,8 @@ async fn a_function_that_fills_its_memory_to_95_percent_keeps_running_and_keeps_
     let finished = lab.finish().await;
     assert_eq!(finished.tree.all("AWS::Lambda::Function").len(), 23);
     assert!(finished.tree.has("full"), "{}", finished.tally);
+    assert!(finished.count("/received/udp") > 2_500, "{}", finished.tally);
+    assert_files_had_room(&finished);
     let lines = finished.lines.iter();
     let mut levels: Vec<_> = lines
         .filter_map(|line| line["level_of_memory"].as_str())
@@ -84,6 +94,8 @@ async fn a_flood_that_cannot_be_sent_fits_beside_a_function_that_leaves_its_budg
     let finished = lab.finish().await;
     // A debug build is too slow for all of it; what its socket could not hold is nobody's to count.
     assert!(finished.count("/received/udp") > 5_000, "{}", finished.tally);
+    assert!(finished.count("/held_in_file") > 2_500, "{}", finished.tally);
+    assert_files_had_room(&finished);
     assert_eq!(finished.earlier_tallies.len(), 0, "nothing was killed");
 }
 
