@@ -91,6 +91,12 @@ impl Script {
         self.step(json!({ "post": documents }))
     }
 
+    /// Posts subsegments likewise, and writes this line into its log if all of them were taken.
+    #[must_use]
+    pub fn put(self, documents: &[Value], word: &str) -> Self {
+        self.step(json!({ "put": documents, "word": word }))
+    }
+
     /// Sends this many subsegments of about so many bytes as fast as it can.
     #[must_use]
     pub fn burst_of(self, documents: usize, bytes: usize) -> Self {

@@ -15,6 +15,8 @@ const FRAME: &str = "{\"format\":\"json\",\"version\":1}\n";
 /// The same as another SDK writes it.
 const OTHER_FRAME: &str = "{\"format\": \"json\", \"version\": 1}\n";
 const KILOBYTE: usize = 1024;
+/// Longest wait for an answer from the daemon's port.
+const POST_MAX: Duration = Duration::from_millis(1000);
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
@@ -84,6 +86,8 @@ impl Recorder {
             self.crowd(documents)?;
         } else if let Some(documents) = step["post"].as_array() {
             return self.post(documents).map(Some);
+        } else if let (Some(documents), Some(word)) = (step["put"].as_array(), text("word")) {
+            self.put(documents, word);
         } else if step["flood"].is_u64() {
             self.flood(step)?;
         } else if let Some(line) = text("say") {
@@ -182,8 +186,20 @@ impl Recorder {
             "http://{}/TraceSegments",
             std::env::var("AWS_XRAY_DAEMON_ADDRESS")?
         );
-        let mut answer = ureq::post(url).send_json(json!({ "TraceSegmentDocuments": documents }))?;
+        let post = ureq::post(url).config().timeout_global(Some(POST_MAX)).build();
+        let mut answer = post.send_json(json!({ "TraceSegmentDocuments": documents }))?;
         Ok(answer.body_mut().read_json()?)
+    }
+
+    /// As an SDK does: that nobody takes them is no error of the function's. Says so if all were taken.
+    fn put(&self, documents: &[Value], word: &str) {
+        let answer = self.post(documents).unwrap_or_default();
+        if answer["UnprocessedTraceSegments"]
+            .as_array()
+            .is_some_and(Vec::is_empty)
+        {
+            println!("{word}");
+        }
     }
 
     /// One thread for each socket: every nth document is its own.

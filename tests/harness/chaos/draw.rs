@@ -15,9 +15,9 @@ const IDS_PER_CALL: u64 = 0x10_0000;
 /// What marks ids as the plan's; the platform's have any digits.
 const OWN_IDS: u64 = 0xf1f2_0000_0000_0000;
 
-/// Whether an id is one that plans use.
+/// Whether an id is one that plans use: fewer than 4,096 calls. One of the platform's looks like it once in four billion.
 pub fn is_own(id: u64) -> bool {
-    id & 0xffff_0000_0000_0000 == OWN_IDS
+    id & 0xffff_ffff_0000_0000 == OWN_IDS
 }
 
 impl Plan {
@@ -200,6 +200,7 @@ fn quiet(number: u64) -> Call {
         bad: Vec::new(),
         opened: Vec::new(),
         repeated: Vec::new(),
+        posted: Vec::new(),
         works: Duration::ZERO,
         end: End::Answers,
     }
@@ -241,6 +242,9 @@ fn call(random: &mut Random, number: u64, size: Size, ends: &[End]) -> Call {
     call.after = rarely(random, 40, 0..=60);
     call.works = rarely(random, 40, 1..=80);
     call.end = random.one_of(ends);
+    if random.in_hundred(20) {
+        call.posted = (16..16 + random.within(1..=60)).map(single).collect();
+    }
     call
 }
 
@@ -409,8 +413,13 @@ mod tests {
     fn no_two_documents_of_a_plan_share_an_id() {
         for number in 0..200 {
             let plan = Plan::draw(3, number);
-            let documents: Vec<(u64, bool)> =
-                plan.groups.iter().flatten().flat_map(Call::documents).collect();
+            let calls = plan.groups.iter().flatten();
+            let documents: Vec<(u64, bool)> = calls
+                .flat_map(|call| {
+                    let posted = call.posted.iter().map(|id| (*id, false));
+                    call.documents().into_iter().chain(posted)
+                })
+                .collect();
             let different: BTreeSet<&(u64, bool)> = documents.iter().collect();
             assert_eq!(different.len(), documents.len(), "{plan:?}");
             assert!(documents.iter().all(|(id, _)| is_own(*id)), "{plan:?}");

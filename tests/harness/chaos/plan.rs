@@ -81,6 +81,8 @@ pub struct Call {
     pub opened: Vec<u64>,
     /// Subsegments that come twice.
     pub repeated: Vec<u64>,
+    /// Subsegments that come by TCP, all in one request.
+    pub posted: Vec<u64>,
     /// How long it works before its end.
     pub works: Duration,
     /// How it ends.
@@ -160,6 +162,11 @@ impl Call {
         format!("sent {}", self.number)
     }
 
+    /// What it says when those that come by TCP were taken.
+    pub fn word_of_posted(&self) -> String {
+        format!("posted {}", self.number)
+    }
+
     /// The event.
     pub fn script(&self) -> Script {
         let mut script = Script::new();
@@ -178,6 +185,11 @@ impl Call {
         for id in self.repeated.iter().chain(&self.opened).chain(&self.repeated) {
             script = script.datagram(&whole_subsegment(*id));
         }
+        if !self.posted.is_empty() {
+            let subsegment = |id: &u64| serde_json::json!({ "id": format!("{id:016x}"), "name": "posted" });
+            let documents: Vec<_> = self.posted.iter().map(subsegment).collect();
+            script = script.put(&documents, &self.word_of_posted());
+        }
         script = script.say(&self.word()).work_ms(millis(self.works));
         match self.end {
             End::Answers => script.answer(&self.answer()),
@@ -188,7 +200,7 @@ impl Call {
         }
     }
 
-    /// Every document that the function sends once or more, with whether it is still open; not the repeats.
+    /// Every document that the function sends as a datagram, with whether it is still open; not the repeats.
     pub fn documents(&self) -> Vec<(u64, bool)> {
         let flooded = self
             .floods

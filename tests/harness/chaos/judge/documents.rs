@@ -44,6 +44,7 @@ type Key = (String, bool);
 #[derive(Debug, Default)]
 struct Totals {
     udp: u64,
+    tcp: u64,
     sent: u64,
     repeated: u64,
     /// Open ones that were left out for what came of them: their complete form, or the evidence of a failure.
@@ -112,6 +113,7 @@ impl Totals {
         let recovered = sum("/received/recovered");
         Self {
             udp: sum("/received/udp"),
+            tcp: sum("/received/tcp"),
             sent: sum("/sent"),
             repeated: sum("/repeated"),
             superseded: sum("/superseded") + sum("/evidence"),
@@ -141,6 +143,8 @@ struct Sent {
     datagrams: (u64, u64),
     /// Those of them without a document.
     bad: (u64, u64),
+    /// Documents that came by TCP: at least, at most.
+    posted: (u64, u64),
     /// Datagrams with nothing in them: not counted, unless they were shed before anybody looked.
     empty: u64,
 }
@@ -153,10 +157,12 @@ impl Sent {
             times: BTreeMap::new(),
             datagrams: (0, 0),
             bad: (0, 0),
+            posted: (0, 0),
             empty: 0,
         };
         for invocation in plan.groups.iter().flatten() {
             sent.add(invocation, evidence);
+            sent.add_posted(invocation, evidence);
         }
         sent
     }
@@ -177,6 +183,19 @@ impl Sent {
             self.surely.extend(keys);
             self.datagrams.0 += datagrams;
             self.bad.0 += bad;
+        } else {
+            self.maybe.extend(keys);
+        }
+    }
+
+    /// Of a request without its answer nobody knows whether it was taken.
+    fn add_posted(&mut self, invocation: &Invocation, evidence: &Evidence) {
+        let keys = invocation.posted.iter().map(|id| (format!("{id:016x}"), false));
+        let posted = u64::try_from(invocation.posted.len()).expect("a plan is small");
+        self.posted.1 += posted;
+        if evidence.function_said(&invocation.word_of_posted()) {
+            self.surely.extend(keys);
+            self.posted.0 += posted;
         } else {
             self.maybe.extend(keys);
         }
@@ -205,6 +224,13 @@ fn check_received(totals: &Totals, sent: &Sent, evidence: &Evidence, problems: &
             "{} datagrams were received, of {least} to {most} that were sent; the kernel dropped {}",
             totals.udp,
             evidence.kernel.drops()
+        ));
+    }
+    let (least, most) = sent.posted;
+    if !(least..=most).contains(&totals.tcp) {
+        problems.push(format!(
+            "{} documents were received by TCP, of {least} to {most} that were posted",
+            totals.tcp
         ));
     }
     let (least, most) = sent.bad;
