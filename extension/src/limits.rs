@@ -62,6 +62,13 @@ pub const SPILL_CHUNK_MIN: u64 = 64 * 1024;
 pub const SPILL_CHUNK_MAX: u64 = 1024 * 1024;
 /// Files of the spill folder that are known at once; an earlier process's files beyond it stay for a later one.
 pub const SPILL_FILES: usize = 1024;
+/// The part of /tmp's file system that is left free for the function, as its divisor, and [`SPILL_RESERVE_MAX`] at
+/// most. With less nothing is written: documents that memory has no room for are shed.
+pub const SPILL_RESERVE_SHARE: u64 = 8;
+/// See [`SPILL_RESERVE_SHARE`].
+pub const SPILL_RESERVE_MAX: ByteCount = ByteCount::mib(64);
+/// How long after the spill files could not be written the first INVOKE has it tried again.
+pub const SPILL_RETRY: Duration = Duration::from_secs(30);
 /// Bytes written to, or read from, the spill file at once. Longer work is cut.
 pub const SPILL_IO_MAX: usize = 256 * 1024;
 /// Bytes handed over to be written at once when everything is to leave memory; the rest follows at once.

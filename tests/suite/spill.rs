@@ -276,6 +276,28 @@ mod as_root {
     }
 
     #[tokio::test]
+    async fn a_part_of_the_file_system_stays_free_for_the_function() {
+        let lab = down(little_memory).await;
+        fs::create_dir(folder(&lab)).expect("a folder can be made");
+        let mounted = Mounted::small(&folder(&lab));
+        lab.succeed(&Script::new().burst(BURST)).await;
+        lab.idle().await;
+        let lengths = files(&lab)
+            .into_iter()
+            .map(|file| fs::metadata(file).map_or(0, |file| file.len()));
+        let on_disk: u64 = lengths.sum();
+        // An eighth of 128 KiB.
+        assert!(on_disk > 0 && on_disk <= 112 * 1024, "{on_disk}");
+        lab.xray.faults().clear();
+        lab.succeed(&call(0xb1)).await;
+        let finished = lab.finish().await;
+        let about = |message: &&&str| message.contains("FLUOROSCOPE_SPILL_LIMIT");
+        assert_eq!(finished.messages().iter().filter(about).count(), 1);
+        assert_eq!(finished.count("/held"), 0, "{}", finished.tally);
+        drop(mounted);
+    }
+
+    #[tokio::test]
     async fn a_full_disk_costs_one_line_and_what_was_written_still_arrives() {
         let mut mounted = None;
         let finished = obstructed(|folder| {

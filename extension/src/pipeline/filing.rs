@@ -10,7 +10,7 @@ use crate::logging::Line;
 /// A piece of work on the files. Each is bounded, and answered with one [`Filed`].
 #[derive(Debug)]
 pub enum Filing {
-    /// See whether an earlier process of the sandbox left something.
+    /// See whether an earlier process of the sandbox left something, and try again to write if that failed.
     Notice,
     /// Write documents.
     Write(Vec<Document>),

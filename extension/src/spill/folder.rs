@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{AtFlags, CWD, Dir, FileType, FlockOperation, Mode, OFlags, Stat};
 use rustix::io::Errno;
 
-use crate::limits::SPILL_FILES;
+use crate::limits::{SPILL_FILES, SPILL_RESERVE_MAX, SPILL_RESERVE_SHARE};
 
 const NAME: &str = ".fluoroscope-spill";
 const PRIVATE_FOLDER: Mode = Mode::RWXU;
@@ -27,6 +27,8 @@ pub(super) enum FolderError {
     NotOurs,
     #[error("another extension uses it")]
     InUse,
+    #[error("the function may need the little that is free there")]
+    Scarce,
 }
 
 /// The folder, ours alone until it is closed.
@@ -73,6 +75,17 @@ impl Folder {
             Err(error) => return Err(error.into()),
         }
         Self::open(path)?.ok_or(FolderError::Unavailable(Errno::NOENT))
+    }
+
+    /// Whether so many more bytes leave the function what it may need of the file system.
+    pub(super) fn spare(&self, bytes: u64) -> Result<(), FolderError> {
+        let of = rustix::fs::fstatvfs(&self.descriptor)?;
+        let blocks = |count: u64| count.saturating_mul(of.f_frsize);
+        let reserve = (blocks(of.f_blocks) / SPILL_RESERVE_SHARE).min(SPILL_RESERVE_MAX.get());
+        if blocks(of.f_bavail) < reserve.saturating_add(bytes) {
+            return Err(FolderError::Scarce);
+        }
+        Ok(())
     }
 
     /// Names of files in it, at most [`SPILL_FILES`].

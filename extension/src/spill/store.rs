@@ -43,8 +43,10 @@ pub struct Store {
     next_number: u64,
     /// In the order in which they were handed out.
     out: Vec<Out>,
-    /// Nothing is written any more.
+    /// Nothing is written until somebody asks to look again.
     is_off: bool,
+    /// Why was said, and nothing was written since.
+    is_told: bool,
 }
 
 impl Store {
@@ -60,6 +62,7 @@ impl Store {
             next_number: 1,
             out: Vec::new(),
             is_off: limit == 0,
+            is_told: false,
         }
     }
 
@@ -86,8 +89,10 @@ impl Store {
         filed
     }
 
-    /// Looks for what an earlier process left: one look at a name, if there is nothing.
+    /// Looks for what an earlier process left: one look at a name, if there is nothing. What kept us from writing
+    /// may be over.
     fn notice(&mut self, filed: &mut Filed) {
+        self.is_off = self.limit == 0;
         if self.is_off || self.folder.is_some() {
             return;
         }
@@ -114,9 +119,12 @@ impl Store {
         self.folder = Some(folder);
     }
 
-    /// Writes nothing any more, and says why. What is in the files is still read.
+    /// Writes nothing until somebody asks to look again, and says why once. What is in the files is still read.
     fn turn_off(&mut self, filed: &mut Filed, cause: &dyn Error) {
         self.is_off = true;
+        if std::mem::replace(&mut self.is_told, true) {
+            return;
+        }
         let mut causes = cause.to_string();
         if let Some(source) = cause.source() {
             causes = format!("{causes}: {source}");

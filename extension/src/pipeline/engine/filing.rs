@@ -9,13 +9,15 @@ use super::super::filing::{Filed, Filing};
 use super::super::spool::{BatchLimits, Order, Overflow, Spool};
 use super::super::tally::{Origin, ShedReason};
 use super::{Config, Engine, Phase};
-use crate::limits::{SPILL_MARGIN, SPILL_STEP};
+use crate::limits::{SPILL_MARGIN, SPILL_RETRY, SPILL_STEP};
 
 /// See the module.
 #[derive(Debug, Default)]
 pub(super) struct FilingAccount {
     /// Nobody has said that nothing can be written.
     can_write: bool,
+    /// Somebody has: from then on an INVOKE has it tried again.
+    retry_at: Option<Timestamp>,
     /// Whether what an earlier process left was looked for.
     is_noticed: bool,
     /// Documents in the files that were counted and are not settled.
@@ -83,6 +85,13 @@ impl Engine {
         }
     }
 
+    /// INVOKE: what kept the files from being written may be over.
+    pub(super) fn retry_files(&mut self, now: Timestamp) {
+        if self.filing.retry_at.take_if(|when| now >= *when).is_some() {
+            self.effects.push(Effect::File(Filing::Notice));
+        }
+    }
+
     pub(super) fn recall(&mut self, limits: BatchLimits, order: Order) {
         if self.spool.recall() {
             self.effects.push(Effect::File(Filing::Recall(limits, order)));
@@ -122,9 +131,18 @@ impl Engine {
         let given_up = filed.given_up;
         let lost = given_up.ordinary + given_up.faulty + given_up.platform + filed.damaged;
         account.documents = (account.documents + filed.written + filed.recovered).saturating_sub(lost);
-        if account.can_write && !filed.can_write {
-            account.can_write = false;
-            self.spool.set_overflow(Overflow::Shed);
+        if account.can_write != filed.can_write {
+            account.can_write = filed.can_write;
+            self.spool.set_overflow(if filed.can_write {
+                Overflow::Spill
+            } else {
+                Overflow::Shed
+            });
+        }
+        if filed.can_write {
+            account.retry_at = None;
+        } else {
+            account.retry_at.get_or_insert(now.after(SPILL_RETRY));
         }
         self.tally.received(Origin::Recovered, filed.recovered);
         self.tally.shed(ShedReason::SpillLimit, given_up);

@@ -56,6 +56,7 @@ impl Engine {
         self.thawed(now);
         let over = self.over_with(&request);
         self.look_for_leftovers();
+        self.retry_files(now);
         self.invocations.invoked(now, invoked);
         self.passing.current = Some(request.clone());
         self.extend_open(&request);

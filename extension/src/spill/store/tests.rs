@@ -9,7 +9,7 @@ use model::wire::document_scan::scan;
 use proptest::prelude::*;
 
 use super::*;
-use crate::limits::SPILL_LIMIT;
+use crate::limits::{SPILL_LIMIT, SPILL_RESERVE_MAX, SPILL_RESERVE_SHARE};
 use crate::pipeline::document::{ByValue, Document};
 use crate::pipeline::spool::{BatchLimits, Order};
 use crate::spill::temporary::Temporary;
@@ -253,6 +253,38 @@ fn a_limit_of_nothing_or_of_too_little_takes_nothing() {
     let filed = tiny.perform(Filing::Write(vec![document(1, Value::Platform)]));
     assert_eq!((filed.written, filed.given_up.platform), (1, 1));
     assert!(!temporary.folder().exists());
+}
+
+#[test]
+fn what_kept_us_from_writing_may_be_over_when_somebody_asks_again() {
+    let temporary = Temporary::new();
+    fs::write(temporary.folder(), "in the way").unwrap();
+    let mut store = temporary.store();
+    let put = |store: &mut Store, id| store.perform(Filing::Write(vec![document(id, Value::Ordinary)]));
+    assert!(put(&mut store, 1).problem.is_some());
+    let filed = store.perform(Filing::Notice);
+    assert!(!filed.can_write && filed.problem.is_none()); // still so, and said once
+    fs::remove_file(temporary.folder()).unwrap();
+    assert_eq!(put(&mut store, 2).refused.len(), 1); // nobody has asked again
+    assert!(store.perform(Filing::Notice).can_write);
+    write(&mut store, 3..5);
+    assert_eq!(empty(&mut store), [3, 4]);
+    fs::write(temporary.folder(), "in the way again").unwrap();
+    assert!(put(&mut store, 5).problem.is_some());
+}
+
+#[test]
+fn the_reserve_of_the_file_system_is_left_free() {
+    let temporary = Temporary::new();
+    let folder = Folder::create(&temporary.folder()).unwrap();
+    let of = rustix::fs::statvfs(&temporary.0).unwrap();
+    let (free, total) = (of.f_bavail * of.f_frsize, of.f_blocks * of.f_frsize);
+    let reserve = (total / SPILL_RESERVE_SHARE).min(SPILL_RESERVE_MAX.get());
+    // Others write to it meanwhile.
+    const OTHERS: u64 = 256 << 20;
+    assert!(folder.spare((free - reserve).saturating_sub(OTHERS)).is_ok());
+    assert!(folder.spare(free - reserve + OTHERS).is_err());
+    assert!(folder.spare(u64::MAX).is_err());
 }
 
 #[test]

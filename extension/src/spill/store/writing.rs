@@ -100,6 +100,7 @@ impl Store {
                 chunk.counted_to = chunk.end;
                 chunk.documents += count;
                 filed.written += count;
+                self.is_told = false;
             }
             Err(error) => {
                 filed.refused.extend(documents);
@@ -114,6 +115,7 @@ impl Store {
         records: &[u8],
         filed: &mut Filed,
     ) -> Result<&mut Chunk, WriteError> {
+        self.open_folder()?.spare(number(records.len()))?;
         let file = match self.reopen(row, filed) {
             Some(file) => file,
             None => self.begin(row.value)?,
@@ -143,13 +145,17 @@ impl Store {
         Some(opened.ok()?.0)
     }
 
-    fn begin(&mut self, value: Value) -> Result<File, WriteError> {
+    /// The folder, made if need be.
+    fn open_folder(&mut self) -> Result<&Folder, FolderError> {
         if self.folder.is_none() {
             self.take_over(Folder::create(&self.path)?);
         }
-        let folder = self.folder.as_ref().ok_or(FolderError::NotOurs)?;
+        self.folder.as_ref().ok_or(FolderError::NotOurs)
+    }
+
+    fn begin(&mut self, value: Value) -> Result<File, WriteError> {
         let chunk = Chunk::new(self.next_number, value);
-        let file = folder.create_file(&chunk.name())?;
+        let file = self.open_folder()?.create_file(&chunk.name())?;
         self.next_number += 1;
         self.chunks.push(chunk);
         Ok(file)

@@ -6,7 +6,7 @@ use model::size::ByteCount;
 use serde_json::{Value, json};
 
 use super::bench::{Bench, S, U, W, done, header, reading, start, subsegment, tracing};
-use crate::limits::{SHUTDOWN_TELEMETRY_WAIT, SPILL_LIMIT};
+use crate::limits::{SHUTDOWN_TELEMETRY_WAIT, SPILL_LIMIT, SPILL_RETRY};
 use crate::pipeline::event::Event;
 use crate::pipeline::outcome::FailureKind;
 use crate::spill::store::Store;
@@ -190,6 +190,31 @@ fn a_folder_that_cannot_be_used_costs_one_line_and_documents_are_shed_as_without
     assert!(bench.engine.tally().shed_total() > 100);
     let about = |line: &&crate::logging::Line| line.message.contains("FLUOROSCOPE_SPILL_LIMIT");
     assert_eq!(bench.lines.iter().filter(about).count(), 1);
+}
+
+#[test]
+fn an_invocation_a_while_later_tries_again_what_could_not_be_written() {
+    let temporary = Temporary::new();
+    let mut bench = Bench::spilling(&temporary, MEMORY, SPILL_LIMIT);
+    let missing = temporary.0.join("missing");
+    bench.files = Store::new(&missing, SPILL_LIMIT);
+    busy(&mut bench, 60);
+    let shed = bench.engine.tally().shed_total();
+    assert!(shed > 10);
+    std::fs::create_dir(&missing).unwrap();
+    bench.records([done("r-1", "success")]);
+    for (number, wait, is_tried) in [(1, SPILL_RETRY / 2, false), (2, SPILL_RETRY, true)] {
+        bench.wait(wait);
+        bench.invoke(&format!("r-{number}1"), &header(S));
+        let before = bench.engine.held().in_file;
+        for id in 0..60 {
+            bench.subsegment(&format!("{:016x}", number * 1000 + id), S);
+            if !bench.sending.is_empty() {
+                bench.fail(FailureKind::Silent);
+            }
+        }
+        assert_eq!(bench.engine.held().in_file > before, is_tried);
+    }
 }
 
 #[test]
