@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use tokio::sync::mpsc;
 use tokio::sync::mpsc::error::TrySendError;
 
-use crate::clock::Clock;
+use crate::clock::{Alarm, Clock};
 use crate::defect::Defect;
 use crate::inbound::backlog::Backlog;
 use crate::inbound::udp::DatagramSocket;
@@ -86,8 +86,9 @@ impl App {
     /// Runs until SHUTDOWN is done.
     pub async fn run(mut self, is_subscribed: bool) {
         self.step(Event::Subscribed(is_subscribed));
+        let mut alarm = Alarm::new();
         loop {
-            let wake = Clock.sleep_until(self.engine.wake_at());
+            alarm.set(self.engine.wake_at(), Clock.now());
             let event = tokio::select! {
                 biased; // control before data
                 Some((signal, gate)) = self.queues.signals.recv() => {
@@ -104,7 +105,7 @@ impl App {
                 sign = next_sign(self.queues.signs.as_mut()) => Event::Runtime(sign),
                 Some(delivery) = self.queues.deliveries.recv() => Event::Delivered(delivery),
                 () = arrived(self.socket.as_ref(), &self.backlog) => self.look(),
-                () = wake => Event::Tick,
+                () = alarm.rung() => Event::Tick,
             };
             if self.step(event) {
                 return;

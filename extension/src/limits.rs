@@ -199,6 +199,8 @@ pub const LINGERING_INVOCATIONS: usize = 128;
 pub const OVERTAKEN_MAX: u32 = 4;
 /// Time by which a wake-up is late that shows a freeze rather than a busy machine.
 pub const THAW_SLACK: Duration = Duration::from_millis(100);
+/// By how much a wake-up may be off before its timer is set anew.
+pub const ALARM_SLACK: Duration = Duration::from_millis(1);
 /// Upper bound of the distance to the first probe of a destination that does not answer, and of all later ones.
 pub const PROBE_FIRST: Duration = Duration::from_millis(1000);
 /// See [`PROBE_FIRST`].
