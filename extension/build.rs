@@ -1,0 +1,10 @@
+//! Links the released program to a fixed address: 4,400 relocations less to load and to carry out at every start
+//! (docs/decisions/0010-fixed-address.md).
+
+fn main() {
+    println!("cargo:rerun-if-changed=build.rs");
+    let variable = |name: &str| std::env::var(name).unwrap_or_default();
+    if variable("PROFILE") == "release" && variable("CARGO_CFG_TARGET_OS") == "linux" {
+        println!("cargo:rustc-link-arg-bins=-no-pie");
+    }
+}
