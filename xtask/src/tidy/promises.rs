@@ -1,16 +1,27 @@
 //! A row of SPECIFICATION.md is a promise, and names the tests that fail once it is broken.
 
+use std::collections::BTreeSet;
+
 use super::source::Source;
 
-/// Rows that name no test, or one that does not exist.
+/// Rows that name no test, or one that does not exist, and ids that two rows have.
 pub(crate) fn breaches(sources: &[Source]) -> Vec<String> {
     let mut breaches = Vec::new();
     for specification in sources
         .iter()
         .filter(|source| source.path.ends_with("SPECIFICATION.md"))
     {
+        let mut ids = BTreeSet::new();
         for (number, row) in specification.lines_without_tests() {
-            let Some(proof) = proof_of(row) else { continue };
+            let Some((id, proof)) = promise_of(row) else {
+                continue;
+            };
+            if !ids.insert(id) {
+                breaches.push(format!(
+                    "{} has the id {id} of another row",
+                    specification.at(number)
+                ));
+            }
             let named: Vec<&str> = tests_in(proof).collect();
             if named.is_empty() {
                 breaches.push(format!("{} names no test", specification.at(number)));
@@ -24,8 +35,8 @@ pub(crate) fn breaches(sources: &[Source]) -> Vec<String> {
     breaches
 }
 
-/// The last cell of a row of the table, other than its head.
-fn proof_of(row: &str) -> Option<&str> {
+/// First and last cell of a row of the table, other than its head.
+fn promise_of(row: &str) -> Option<(&str, &str)> {
     let cells: Vec<&str> = row
         .strip_prefix('|')?
         .strip_suffix('|')?
@@ -35,7 +46,7 @@ fn proof_of(row: &str) -> Option<&str> {
     let first = cells.first()?;
     let numbered = first.chars().any(|character| character.is_ascii_digit());
     if numbered && cells.len() > 1 {
-        cells.last().copied()
+        Some((first, cells.last()?))
     } else {
         None
     }
@@ -74,6 +85,7 @@ mod tests {
 | S1 | memory | 16 MiB | `suite::memory::a_flood_stays_small` |
 | S2 | loss | 0 | `suite::memory::gone` |
 | S3 | speed | fast | pending |
+| S1 | memory | 17 MiB | `suite::memory::a_flood_stays_small` |
 ";
         let suite = Source::made_up("tests/suite/memory.rs", "#[test]\nfn a_flood_stays_small() {}\n");
         assert_eq!(
@@ -81,6 +93,7 @@ mod tests {
             [
                 "SPECIFICATION.md:4 names suite::memory::gone, which is no test",
                 "SPECIFICATION.md:5 names no test",
+                "SPECIFICATION.md:6 has the id S1 of another row",
             ]
         );
     }

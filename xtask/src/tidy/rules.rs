@@ -1,7 +1,7 @@
 //! Runs every rule over every file and lists what breaks one.
 
 use super::source::Source;
-use super::{imports, lengths, lists, promises, settings, todos, unsafety};
+use super::{decisions, imports, lengths, lists, promises, settings, todos, unsafety};
 use crate::failure::{Failure, Outcome};
 
 type Rule = fn(&[Source]) -> Vec<String>;
@@ -18,6 +18,7 @@ const RULES: &[(&str, Rule)] = &[
         "SPECIFICATION.md names a live test in every row",
         promises::breaches,
     ),
+    ("every decision has a number of its own", decisions::breaches),
     ("what is left to do has an issue", todos::breaches),
     ("one module alone may be unsafe", unsafety::breaches),
 ];
