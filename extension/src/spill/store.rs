@@ -17,7 +17,7 @@ use std::path::{Path, PathBuf};
 
 use model::size::ByteCount;
 
-use super::chunk::Chunk;
+use super::chunk::{Chunk, number};
 use super::folder::{self, Folder};
 use crate::limits::{SPILL_CHUNK_MAX, SPILL_CHUNK_MIN};
 use crate::logging::{Level, Line};
@@ -29,6 +29,8 @@ use crate::pipeline::filing::{Filed, Filing};
 struct Out {
     chunk: u64,
     at: u64,
+    /// The file has been lost since: what is given back cannot be read again.
+    is_lost: bool,
 }
 
 /// See the module.
@@ -81,7 +83,7 @@ impl Store {
                 filed.is_recall = true;
                 self.recall(limits, order, &mut filed);
             }
-            Filing::Settle(keep) => self.settle(&keep),
+            Filing::Settle(keep) => self.settle(&keep, &mut filed),
         }
         self.sweep(&mut filed);
         filed.has_more = !self.chunks.is_empty();
@@ -152,11 +154,14 @@ impl Store {
         }
     }
 
-    /// Removes a file. What was counted and is not settled cannot be read any more.
+    /// Removes a file. What was counted and is not settled cannot be read any more; what is on its way may still
+    /// be delivered.
     fn lose(&mut self, place: usize, filed: &mut Filed) {
         let chunk = self.chunks.remove(place);
-        filed.damaged += chunk.documents;
-        self.out.retain(|out| out.chunk != chunk.number);
+        filed.damaged += chunk.documents.saturating_sub(number(chunk.out));
+        for out in self.out.iter_mut().filter(|out| out.chunk == chunk.number) {
+            out.is_lost = true;
+        }
         if let Some(folder) = &self.folder {
             folder.remove(&chunk.name());
         }

@@ -52,6 +52,7 @@ impl Reading<'_> {
             self.out.push(Out {
                 chunk: chunk.number,
                 at: place.start,
+                is_lost: false,
             });
             self.filed.recalled.push(document);
         } else if chunk.out == 0 {
@@ -76,7 +77,7 @@ impl Store {
     /// Reads the next documents to be sent, from as many files as it takes to fill a call.
     pub(super) fn recall(&mut self, limits: BatchLimits, order: Order, filed: &mut Filed) {
         // The last ones were settled, or the engine would not ask.
-        self.settle(&vec![true; self.out.len()]);
+        self.settle(&vec![true; self.out.len()], filed);
         let mut numbers: Vec<(std::cmp::Reverse<_>, u64)> = self
             .chunks
             .iter()
@@ -129,10 +130,12 @@ impl Store {
     }
 
     /// Marks what is settled, so that no later process sends it again.
-    pub(super) fn settle(&mut self, keep: &[bool]) {
+    pub(super) fn settle(&mut self, keep: &[bool], filed: &mut Filed) {
         let out = std::mem::take(&mut self.out);
+        let (lost, out): (Vec<_>, Vec<_>) = out.iter().zip(keep).partition(|(out, _)| out.is_lost);
+        filed.damaged += number(lost.iter().filter(|(_, keep)| **keep).count());
         for chunk in &mut self.chunks {
-            let own = out.iter().zip(keep).filter(|(out, _)| out.chunk == chunk.number);
+            let own = out.iter().filter(|(out, _)| out.chunk == chunk.number);
             let (kept, settled): (Vec<_>, Vec<_>) = own.partition(|(_, keep)| **keep);
             if kept.is_empty() && settled.is_empty() {
                 continue;

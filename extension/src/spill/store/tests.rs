@@ -6,6 +6,7 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 
 use model::time::Timestamp;
 use model::wire::document_scan::scan;
+use proptest::option;
 use proptest::prelude::*;
 
 use super::*;
@@ -360,6 +361,32 @@ fn a_pipe_or_a_folder_of_a_files_name_holds_nobody() {
     assert_eq!(empty(&mut store), [0, 1, 2]);
 }
 
+#[test]
+fn what_is_on_its_way_from_a_file_that_is_lost_is_told_of_once() {
+    let temporary = Temporary::new();
+    let mut store = temporary.store();
+    write(&mut store, 0..4);
+    store.perform(Filing::Write(vec![document(9, Value::Faulty)]));
+    let few = BatchLimits { documents: 3, ..ALL };
+    assert_eq!(
+        store.perform(Filing::Recall(few, Order::Valuable)).recalled.len(),
+        3
+    );
+    let ordinary = temporary
+        .files()
+        .into_iter()
+        .find(|file| file.to_string_lossy().contains("ordinary"));
+    fs::remove_file(ordinary.unwrap()).unwrap();
+    let filed = store.perform(Filing::Write(vec![document(5, Value::Ordinary)]));
+    assert_eq!((filed.written, filed.damaged), (1, 2)); // two of the four are on their way
+    // The second is delivered, the third given back with nowhere to go.
+    let filed = store.perform(Filing::Settle(vec![true, false, true]));
+    assert_eq!((filed.damaged, store.documents()), (1, 2));
+    let mut left = empty(&mut store);
+    left.sort_unstable();
+    assert_eq!(left, [5, 9]);
+}
+
 /// What happens to the files between two processes.
 #[derive(Debug, Clone)]
 enum Harm {
@@ -395,11 +422,13 @@ fn inflict(path: &Path, harm: &Harm) {
 proptest! {
     #![proptest_config(ProptestConfig { cases: ProptestConfig::default().cases / 4, ..ProptestConfig::default() })]
 
-    /// Documents of two processes with harm done to a file in between or while the second reads.
+    /// Documents of two processes with harm done to a file in between or while the second reads, which writes more
+    /// while a batch is on its way.
     #[test]
     fn whatever_is_done_to_the_files_every_document_is_told_of_and_none_comes_twice(
         values in proptest::collection::vec(0usize..3, 1..80), keeps in any::<u64>(),
         harms in proptest::collection::vec((any::<prop::sample::Index>(), harm()), 0..3), is_between in any::<bool>(),
+        midway in proptest::collection::vec(option::of(any::<prop::sample::Index>()), 0..4),
     ) {
         let temporary = Temporary::new();
         let mut store = temporary.store();
@@ -419,6 +448,9 @@ proptest! {
         let mut held = if is_between { 0 } else { total };
         let mut has_more = store.perform(Filing::Notice).has_more;
         let mut seen = BTreeSet::new();
+        let mut midway = midway.into_iter();
+        let mut next_id = total;
+        let mut is_harmed = !harms.is_empty();
         for round in 0.. {
             if !has_more {
                 break;
@@ -426,6 +458,18 @@ proptest! {
             prop_assert!(round < 400, "it never ends");
             let filed = store.perform(Filing::Recall(BatchLimits { documents: 7, ..ALL }, Order::Oldest));
             held = held + filed.recovered - filed.damaged;
+            if let Some(removed) = midway.next() {
+                let files = temporary.files();
+                if let Some(removed) = removed && !files.is_empty() {
+                    fs::remove_file(&files[removed.index(files.len())]).unwrap();
+                    is_harmed = true;
+                }
+                let more = Value::ALL.into_iter().zip(next_id..).map(|(value, id)| document(id, value));
+                let filed = store.perform(Filing::Write(more.collect()));
+                next_id += 3;
+                prop_assert_eq!((filed.written, filed.can_write), (3, true));
+                held = held + 3 - filed.damaged;
+            }
             let is_kept = |place: usize| round < 64 && (keeps >> (round % 64)) & 1 == 1 && place.is_multiple_of(3);
             let keep: Vec<bool> = (0..filed.recalled.len()).map(is_kept).collect();
             for (id, keep) in ids(&filed.recalled).into_iter().zip(&keep) {
@@ -438,8 +482,8 @@ proptest! {
             prop_assert_eq!(held, store.documents());
         }
         prop_assert_eq!(held, 0);
-        if harms.is_empty() {
-            prop_assert_eq!(u64::try_from(seen.len()).unwrap(), total);
+        if !is_harmed {
+            prop_assert_eq!(u64::try_from(seen.len()).unwrap(), next_id);
         }
     }
 }
