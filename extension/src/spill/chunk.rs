@@ -49,17 +49,15 @@ impl Chunk {
         }
     }
 
-    /// A file that was there, by its name.
+    /// A file that was there, by its name, if it is one that we give.
     pub(super) fn found(name: &str) -> Option<Self> {
         let (value, number) = name.split_once('-')?;
         let value = Value::ALL.into_iter().find(|one| one.name() == value)?;
-        if number.len() != 16 {
-            return None;
-        }
-        Some(Self {
+        let chunk = Self {
             is_found: true,
             ..Self::new(u64::from_str_radix(number, 16).ok()?, value)
-        })
+        };
+        (chunk.number < u64::MAX && chunk.name() == name).then_some(chunk)
     }
 
     /// What lies beyond the longest file we write is not looked at.

@@ -29,6 +29,8 @@ pub(super) enum FolderError {
     InUse,
     #[error("the function may need the little that is free there")]
     Scarce,
+    #[error("a file in it has the last number there is")]
+    Exhausted,
 }
 
 /// The folder, ours alone until it is closed.

@@ -111,6 +111,10 @@ impl Store {
             let Some(chunk) = Chunk::found(&name) else {
                 continue;
             };
+            if self.chunks.iter().any(|known| known.number == chunk.number) {
+                // Planted: we number each file once.
+                continue;
+            }
             // Taken, whatever it is.
             self.next_number = self.next_number.max(chunk.number.saturating_add(1));
             if let Ok((_, length)) = folder.open_file(&name) {

@@ -6,7 +6,6 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 
 use model::time::Timestamp;
 use model::wire::document_scan::scan;
-use proptest::option;
 use proptest::prelude::*;
 
 use super::*;
@@ -387,6 +386,50 @@ fn what_is_on_its_way_from_a_file_that_is_lost_is_told_of_once() {
     assert_eq!(left, [5, 9]);
 }
 
+#[test]
+fn a_folder_that_was_cleaned_away_costs_what_was_in_it_and_another_is_made() {
+    let temporary = Temporary::new();
+    let mut store = temporary.store();
+    write(&mut store, 0..4);
+    store.perform(Filing::Write(vec![document(9, Value::Faulty)]));
+    let few = BatchLimits { documents: 1, ..ALL };
+    assert_eq!(
+        ids(&store.perform(Filing::Recall(few, Order::Oldest)).recalled),
+        [0]
+    );
+    fs::remove_dir_all(temporary.folder()).unwrap();
+    let filed = store.perform(Filing::Write(vec![document(5, Value::Platform)]));
+    assert_eq!((filed.written, filed.damaged, filed.can_write), (1, 4, true));
+    assert!(filed.problem.is_none());
+    assert_eq!(store.perform(Filing::Settle(vec![false])).damaged, 0);
+    assert_eq!(empty(&mut store), [5]);
+    assert!(!temporary.folder().exists());
+}
+
+#[test]
+fn numbers_that_somebody_planted_neither_run_out_nor_are_shared() {
+    let temporary = Temporary::new();
+    fs::create_dir(temporary.folder()).unwrap();
+    let plant = |name: &str| fs::write(temporary.folder().join(name), "x".repeat(200)).unwrap();
+    plant("ordinary-ffffffffffffffff");
+    plant("ordinary-000000000000000A"); // nor does a name that we do not give count
+    plant("ordinary-0000000000000002");
+    plant("platform-0000000000000002");
+    let mut store = temporary.store();
+    assert!(store.perform(Filing::Notice).has_more);
+    assert_eq!(
+        store.chunks.iter().map(|chunk| chunk.number).collect::<Vec<_>>(),
+        [2]
+    );
+    write(&mut store, 0..3);
+    assert_eq!(empty(&mut store), [0, 1, 2]);
+    plant("ordinary-fffffffffffffffe");
+    let mut next = temporary.store();
+    let filed = next.perform(Filing::Write(vec![document(1, Value::Ordinary)]));
+    assert_eq!((filed.refused.len(), filed.can_write), (1, false));
+    assert!(filed.problem.is_some());
+}
+
 /// What happens to the files between two processes.
 #[derive(Debug, Clone)]
 enum Harm {
@@ -419,6 +462,22 @@ fn inflict(path: &Path, harm: &Harm) {
     fs::write(path, bytes).unwrap();
 }
 
+/// What happens to the files while a batch is on its way.
+#[derive(Debug, Clone)]
+enum Midway {
+    Nothing,
+    Remove(prop::sample::Index),
+    Clean,
+}
+
+fn midway() -> impl Strategy<Value = Midway> {
+    prop_oneof![
+        Just(Midway::Nothing),
+        any::<prop::sample::Index>().prop_map(Midway::Remove),
+        Just(Midway::Clean),
+    ]
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: ProptestConfig::default().cases / 4, ..ProptestConfig::default() })]
 
@@ -428,7 +487,7 @@ proptest! {
     fn whatever_is_done_to_the_files_every_document_is_told_of_and_none_comes_twice(
         values in proptest::collection::vec(0usize..3, 1..80), keeps in any::<u64>(),
         harms in proptest::collection::vec((any::<prop::sample::Index>(), harm()), 0..3), is_between in any::<bool>(),
-        midway in proptest::collection::vec(option::of(any::<prop::sample::Index>()), 0..4),
+        midway in proptest::collection::vec(midway(), 0..4),
     ) {
         let temporary = Temporary::new();
         let mut store = temporary.store();
@@ -458,12 +517,15 @@ proptest! {
             prop_assert!(round < 400, "it never ends");
             let filed = store.perform(Filing::Recall(BatchLimits { documents: 7, ..ALL }, Order::Oldest));
             held = held + filed.recovered - filed.damaged;
-            if let Some(removed) = midway.next() {
+            if let Some(harm) = midway.next() {
                 let files = temporary.files();
-                if let Some(removed) = removed && !files.is_empty() {
-                    fs::remove_file(&files[removed.index(files.len())]).unwrap();
-                    is_harmed = true;
+                match harm {
+                    Midway::Nothing => {}
+                    _ if files.is_empty() => {}
+                    Midway::Remove(file) => fs::remove_file(&files[file.index(files.len())]).unwrap(),
+                    Midway::Clean => fs::remove_dir_all(temporary.folder()).unwrap(),
                 }
+                is_harmed |= temporary.files().len() < files.len();
                 let more = Value::ALL.into_iter().zip(next_id..).map(|(value, id)| document(id, value));
                 let filed = store.perform(Filing::Write(more.collect()));
                 next_id += 3;

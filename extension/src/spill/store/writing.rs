@@ -31,6 +31,13 @@ enum WriteError {
     File(#[from] io::Error),
 }
 
+impl WriteError {
+    /// The folder is open, but no name leads to it any more.
+    fn is_missing(&self) -> bool {
+        matches!(self, Self::File(error) if error.kind() == io::ErrorKind::NotFound)
+    }
+}
+
 impl Store {
     pub(super) fn write(&mut self, mut documents: Vec<Document>, filed: &mut Filed) {
         for value in Value::ALL {
@@ -118,7 +125,13 @@ impl Store {
         self.open_folder()?.spare(number(records.len()))?;
         let file = match self.reopen(row, filed) {
             Some(file) => file,
-            None => self.begin(row.value)?,
+            None => match self.begin(row.value) {
+                Err(error) if error.is_missing() && self.folder.is_some() => {
+                    self.lose_folder(filed);
+                    self.begin(row.value)?
+                }
+                begun => begun?,
+            },
         };
         let chunk = self.current(row.value).ok_or(FolderError::NotOurs)?;
         if let Err(error) = file.write_all_at(records, chunk.end) {
@@ -145,6 +158,14 @@ impl Store {
         Some(opened.ok()?.0)
     }
 
+    /// Somebody cleaned the temporary folder: what was in ours is lost, and another is made.
+    fn lose_folder(&mut self, filed: &mut Filed) {
+        while !self.chunks.is_empty() {
+            self.lose(0, filed);
+        }
+        self.folder = None;
+    }
+
     /// The folder, made if need be.
     fn open_folder(&mut self) -> Result<&Folder, FolderError> {
         if self.folder.is_none() {
@@ -155,8 +176,9 @@ impl Store {
 
     fn begin(&mut self, value: Value) -> Result<File, WriteError> {
         let chunk = Chunk::new(self.next_number, value);
+        let after = self.next_number.checked_add(1).ok_or(FolderError::Exhausted)?;
         let file = self.open_folder()?.create_file(&chunk.name())?;
-        self.next_number += 1;
+        self.next_number = after;
         self.chunks.push(chunk);
         Ok(file)
     }
