@@ -222,10 +222,10 @@ impl Spool {
         Sequence(self.next_sequence)
     }
 
-    /// Whether a document that may leave arrived no later than this one.
+    /// Whether a document in memory that may leave arrived no later than this one.
     pub fn is_ready_up_to(&self, last: Sequence) -> bool {
         let oldest = self.shelves.oldest_ready();
-        self.tier.has_more() || oldest.is_some_and(|entry| entry.sequence <= last.0)
+        oldest.is_some_and(|entry| entry.sequence <= last.0)
     }
 
     /// Documents held in memory in any state. What the files hold is their own account.
@@ -258,6 +258,12 @@ impl Spool {
     /// Whether a batch is on its way.
     pub fn is_sending(&self) -> bool {
         self.on_its_way.is_some() || self.tier.is_recalling()
+    }
+
+    /// How many documents the batch on its way has.
+    pub fn documents_on_their_way(&self) -> u64 {
+        let documents = self.on_its_way.as_ref().map_or(0, |way| way.documents.len());
+        u64::try_from(documents).unwrap_or(u64::MAX)
     }
 
     /// Arrival of the oldest document that may leave. What is in the files has waited long enough.

@@ -24,6 +24,8 @@ pub(super) struct FilingAccount {
     documents: u64,
     /// Documents handed over to be written, of which nothing was heard yet.
     in_transit: u64,
+    /// Since the end of the invocation a call was made for nothing but the files.
+    has_called_at_end: bool,
     /// After SHUTDOWN what is held goes to the files until then.
     save_until: Option<Timestamp>,
     /// It does: nothing arrives any more.
@@ -44,6 +46,21 @@ impl FilingAccount {
 
     pub(super) fn in_transit(&self) -> u64 {
         self.in_transit
+    }
+
+    /// The end of an invocation, with a call out of the files on its way or not.
+    pub(super) fn begin_flush(&mut self, is_calling: bool) {
+        self.has_called_at_end = is_calling;
+    }
+
+    /// A call is made at the end of an invocation, for the files alone or not.
+    pub(super) fn note_call_at_end(&mut self, is_for_files: bool) {
+        self.has_called_at_end |= is_for_files;
+    }
+
+    /// Whether the function may be held for a call out of the files.
+    pub(super) fn may_call_at_end(&self) -> bool {
+        !self.has_called_at_end
     }
 
     /// SHUTDOWN: after a timeout or a failure the same sandbox starts new processes, which find the files. After

@@ -140,6 +140,7 @@ impl Engine {
                     return;
                 }
                 self.end(now, request);
+                self.filing.begin_flush(self.spool.is_sending_from_files());
                 let flush_until = now.after(FLUSH_MAX);
                 self.phase = Phase::Flushing {
                     until: until.map_or(flush_until, |until| until.min(flush_until)),

@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::super::event::Effect;
 use super::super::outcome::{Answered, Failure, FailureKind, Outcome, Retry};
-use super::super::spool::{Batch, BatchLimits, Order};
+use super::super::spool::{Batch, BatchLimits, Order, Sequence};
 use super::super::tally::{ShedReason, Sign};
 use super::{Engine, Phase};
 use crate::limits::{
@@ -89,6 +89,9 @@ impl Engine {
             return;
         };
         self.note_flush(now);
+        if let Phase::Flushing { last, .. } = &self.phase {
+            self.filing.note_call_at_end(!self.spool.is_ready_up_to(*last));
+        }
         let limits = BatchLimits {
             documents: self.sending.size.documents(),
             bytes: BATCH_MAX,
@@ -112,19 +115,20 @@ impl Engine {
         self.effects.push(Effect::Send(batch, wait));
     }
 
-    /// Sends a batch that was recalled, if there is still time.
+    /// Sends a batch that was recalled, if there is still time and somebody to send it.
     pub(super) fn send_recalled(&mut self, now: Timestamp, batch: Batch) {
         match self.time_to_send(now) {
-            Some(wait) => self.send(now, batch, wait),
-            None => {
-                self.settle_batch(|_| true);
+            Some(wait) if !self.sending.is_lost => self.send(now, batch, wait),
+            _ => {
+                self.spool.settle(|_| true);
+                self.note_settled(0);
             }
         }
     }
 
     /// A batch leaves alongside a handler: so does everything else that is ready now.
     fn note_flush(&mut self, now: Timestamp) {
-        if matches!(self.phase, Phase::Passing { .. }) && !self.spool.is_ready_up_to(self.passing.last) {
+        if matches!(self.phase, Phase::Passing { .. }) && !self.is_left_behind() {
             self.passing.last = self.spool.last_sequence();
             self.policy.flushed(now);
         }
@@ -136,11 +140,11 @@ impl Engine {
             return false;
         }
         match &self.phase {
-            Phase::Flushing { last, .. } => self.spool.is_ready_up_to(*last),
+            Phase::Flushing { last, .. } => self.is_ready_at_end(*last),
             Phase::Stopping(stop) => stop.is_closed,
             Phase::Running { .. } | Phase::Draining { .. } => self.is_worth_a_call(now),
             Phase::Passing { .. } => {
-                self.spool.is_ready_up_to(self.passing.last)
+                self.is_left_behind()
                     || self.has_no_room_to_wait()
                     || self.due_alongside().is_some_and(|due| now >= due)
             }
@@ -148,6 +152,17 @@ impl Engine {
             Phase::Waiting => self.runs_unwatched() && self.is_worth_a_call(now),
             Phase::Stopped(_) => false,
         }
+    }
+
+    /// Whether the last flush alongside a handler has left something behind, or the files have something.
+    fn is_left_behind(&self) -> bool {
+        self.spool.file_has_more() || self.spool.is_ready_up_to(self.passing.last)
+    }
+
+    /// Whether the function is held for a call: for all that is its own, and for one call out of the files. The
+    /// rest of them leaves while a handler runs.
+    fn is_ready_at_end(&self, last: Sequence) -> bool {
+        self.spool.is_ready_up_to(last) || (self.spool.file_has_more() && self.filing.may_call_at_end())
     }
 
     fn is_worth_a_call(&self, now: Timestamp) -> bool {
@@ -222,7 +237,7 @@ impl Engine {
 
     fn can_send_at(&self, when: Timestamp) -> bool {
         let is_ready = match &self.phase {
-            Phase::Flushing { last, .. } => self.spool.is_ready_up_to(*last),
+            Phase::Flushing { last, .. } => self.is_ready_at_end(*last),
             _ => self.spool.ready_documents() > 0,
         };
         !self.sending.is_lost && is_ready && self.time_to_send(when).is_some()
@@ -260,12 +275,10 @@ impl Engine {
 
     /// Documents that `keep` names are given back for another attempt; returns how many left.
     fn settle_batch(&mut self, keep: impl Fn(usize) -> bool) -> u64 {
-        let before = self.spool.ready_documents();
+        let all = self.spool.documents_on_their_way();
         let left = self.spool.settle(keep);
         self.note_settled(left);
-        let given_back = self.spool.ready_documents().saturating_sub(before);
-        self.tally
-            .sign(Sign::Retried, u64::try_from(given_back).unwrap_or(u64::MAX));
+        self.tally.sign(Sign::Retried, all.saturating_sub(left));
         left
     }
 
@@ -366,10 +379,11 @@ impl Engine {
         is_hiccup && now.since(self.sending.began) <= FLUSH_CALL_MAX
     }
 
-    /// The outbound ended by a defect: what it had is gone, what is ready stays held.
+    /// The outbound ended by a defect: what it had is gone unless it is in the files, what is ready stays held.
     pub(super) fn lose_outbound(&mut self) {
         self.sending.is_lost = true;
-        let lost = self.spool.settle(|_| false);
+        let is_in_files = self.spool.is_sending_from_files();
+        let lost = self.spool.settle(|_| is_in_files);
         self.note_settled(lost);
         self.tally.shed_unknown(ShedReason::OutboundLost, lost);
         self.told(false);

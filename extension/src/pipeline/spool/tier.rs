@@ -103,6 +103,20 @@ impl Spool {
         self.tier.has_more = has_more;
     }
 
+    /// See [`Self::set_file_has_more`].
+    pub fn file_has_more(&self) -> bool {
+        self.tier.has_more
+    }
+
+    /// Whether a batch is read from the files, or came from there and is on its way.
+    pub fn is_sending_from_files(&self) -> bool {
+        let is_on_its_way = self
+            .on_its_way
+            .as_ref()
+            .is_some_and(|way| matches!(way.origin, super::BatchOrigin::Files));
+        is_on_its_way || self.tier.is_recalling
+    }
+
     /// The documents that go to the files next: not many more bytes than `at_most`.
     pub fn take_spilling(&mut self, at_most: ByteCount) -> Vec<Document> {
         let mut documents = std::mem::take(&mut self.tier.leaving);

@@ -230,3 +230,76 @@ fn beyond_the_limit_the_least_missed_go_and_are_counted() {
     assert!(shed["spill_limit"].as_u64().unwrap() > 100, "{shed}");
     assert_eq!(fields(&bench)["shed_by_value"]["faulty"], Value::Null);
 }
+
+/// 130 documents in the files, none in memory, and an invocation that runs.
+fn filed(temporary: &Temporary) -> Bench {
+    let mut bench = Bench::spilling(temporary, ByteCount::mib(8), SPILL_LIMIT);
+    busy(&mut bench, 130);
+    while !bench.sending.is_empty() {
+        bench.fail(FailureKind::Silent);
+    }
+    bench.event(Event::Memory(reading(5, 10)));
+    bench.event(Event::Memory(reading(5, 200)));
+    assert_eq!(
+        (bench.engine.held().in_file, bench.engine.held().in_memory),
+        (130, 0)
+    );
+    bench
+}
+
+#[test]
+fn the_function_is_held_for_one_call_out_of_the_files_and_the_rest_leaves_alongside() {
+    let temporary = Temporary::new();
+    drop(filed(&temporary));
+    let mut bench = Bench::spilling(&temporary, ByteCount::mib(8), SPILL_LIMIT);
+    bench.invoke("r-1", &header(S));
+    assert_eq!((bench.sending.len(), bench.nexts), (1, 0)); // while the handler runs
+    bench.records([start("r-1", tracing(Some(S), W)), done("r-1", "success")]);
+    while bench.nexts == 0 {
+        bench.accept();
+    }
+    // What was on its way at the end was the one.
+    assert_eq!(delivered(&bench).len(), 50);
+    bench.invoke("r-2", &header(S));
+    bench.wait(Duration::from_secs(1));
+    while !bench.sending.is_empty() {
+        bench.accept();
+    }
+    assert_eq!((delivered(&bench), bench.engine.held().in_file), (ids(130), 0));
+}
+
+#[test]
+fn what_is_given_back_to_the_files_counts_as_retried() {
+    let temporary = Temporary::new();
+    let mut bench = filed(&temporary);
+    bench.wait(Duration::from_secs(1));
+    let (before, batch) = (
+        fields(&bench)["retried"].clone(),
+        bench.sending[0].0.documents.len(),
+    );
+    bench.fail(FailureKind::Silent);
+    let retried = fields(&bench)["retried"].as_u64().unwrap() - before.as_u64().unwrap_or(0);
+    assert_eq!((retried, batch), (50, 50));
+}
+
+#[test]
+fn a_call_out_of_the_files_that_the_outbound_took_with_it_stays_there() {
+    let temporary = Temporary::new();
+    let mut bench = filed(&temporary);
+    bench.wait(Duration::from_secs(1));
+    assert_eq!(bench.sending.len(), 1);
+    bench.sending.clear();
+    bench.event(Event::OutboundLost);
+    assert_eq!(
+        (bench.engine.held().in_file, bench.engine.tally().shed_total()),
+        (130, 0)
+    );
+    drop(bench);
+    let mut next = Bench::spilling(&temporary, MEMORY, SPILL_LIMIT);
+    next.invoke("r-2", &header(S));
+    next.wait(Duration::from_secs(1));
+    while !next.sending.is_empty() {
+        next.accept();
+    }
+    assert_eq!(delivered(&next), ids(130));
+}
