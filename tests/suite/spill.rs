@@ -9,6 +9,7 @@ use std::time::Duration;
 use backend::faults::Fault;
 use emulator::{Config, What};
 use tests::lab::{Finished, Lab};
+use tests::memory::extension;
 use tests::script::Script;
 
 /// Documents of about a kilobyte: many times what the smallest spool, 128 KiB, has room for.
@@ -100,22 +101,6 @@ async fn after_a_timeout_or_a_crash_the_next_processes_deliver_what_was_held() {
     }
 }
 
-/// The extension's process: the one that was given this lab's temporary folder.
-fn extension(lab: &Lab) -> String {
-    let scratch = format!("TMPDIR={}", lab.environment.scratch().display());
-    let processes = fs::read_dir("/proc").expect("there are processes").flatten();
-    let ours = processes.map(|entry| entry.path()).find(|process| {
-        let read = |name| fs::read(process.join(name)).unwrap_or_default();
-        let is_extension = String::from_utf8_lossy(&read("cmdline")).contains("fluoroscope-extension");
-        is_extension && String::from_utf8_lossy(&read("environ")).contains(&scratch)
-    });
-    let name = ours
-        .expect("the extension runs")
-        .file_name()
-        .map(|name| name.to_string_lossy().into_owned());
-    name.expect("a process has a number")
-}
-
 #[tokio::test]
 async fn what_was_in_the_files_when_the_extension_was_killed_arrives_and_what_was_settled_does_not_again() {
     let lab = down(little_memory).await;
@@ -128,7 +113,9 @@ async fn what_was_in_the_files_when_the_extension_was_killed_arrives_and_what_wa
     let slow = Script::new().work_ms(1_000);
     let kill = async {
         lab.documents(200).await;
-        let status = Command::new("kill").args(["-9", &extension(&lab)]).status();
+        let status = Command::new("kill")
+            .args(["-9", &extension(&lab).to_string()])
+            .status();
         assert!(status.expect("kill is there").success());
     };
     tokio::join!(lab.invoke(&slow), kill);
@@ -142,6 +129,13 @@ async fn what_was_in_the_files_when_the_extension_was_killed_arrives_and_what_wa
     assert!(arrived(&finished) >= BURST - 128, "{}", arrived(&finished));
     assert!(xray.counts().repeated <= 50, "{}", xray.counts().repeated);
     assert!(finished.count("/received/recovered") > 0, "{}", finished.tally);
+    // Nothing is told of twice, as delivered and as lost.
+    let lost = finished.count("/rejected/total") + finished.count("/shed/total");
+    assert!(
+        u64::try_from(arrived(&finished)).unwrap() + lost <= u64::try_from(BURST).unwrap(),
+        "{}",
+        finished.tally
+    );
 }
 
 #[tokio::test]
