@@ -146,7 +146,7 @@ impl Seen {
         let pid = stage.pid()?;
         let burst = Script::new().burst(usize::try_from(documents)?);
         stage.invoke(&burst).await?;
-        let memory = Memory::at_rest(pid)?;
+        let memory = Memory::settled(pid)?;
         self.resident_mb.push(memory.resident_kb / 1e3);
         self.anonymous_mb.push(memory.anonymous_kb / 1e3);
         self.peak_mib.push(memory.peak_kb * 1024.0 / MIB);
@@ -165,7 +165,7 @@ impl Seen {
         let before = process::cpu_ms(pid)?;
         let burst = Script::new().otlp(usize::try_from(BURST)?);
         stage.invoke(&burst.work_ms(WORK_MS)).await?;
-        let memory = Memory::at_rest(pid)?;
+        let memory = Memory::settled(pid)?;
         let spent_ms = process::cpu_ms(pid)? - before;
         self.resident_mb.push(memory.resident_kb / 1e3);
         self.anonymous_mb.push(memory.anonymous_kb / 1e3);

@@ -8,6 +8,8 @@ use crate::Outcome;
 /// How long a process may take to come to rest.
 const REST_BOUND: Duration = Duration::from_secs(5);
 const LOOK_AGAIN: Duration = Duration::from_micros(200);
+/// Memory that has not changed for this long is what stays.
+const UNCHANGED: Duration = Duration::from_millis(50);
 
 /// Resident memory in kB.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -36,6 +38,20 @@ impl Memory {
             }
             std::thread::sleep(LOOK_AGAIN);
         }
+    }
+
+    /// Memory of a process once it has not changed for a while: what it gives back after its work is given back.
+    pub(crate) fn settled(pid: u32) -> Outcome<Self> {
+        let deadline = Instant::now() + REST_BOUND;
+        let (mut last, mut since) = (Self::at_rest(pid)?, Instant::now());
+        while since.elapsed() < UNCHANGED && Instant::now() < deadline {
+            std::thread::sleep(LOOK_AGAIN);
+            let now = Self::at_rest(pid)?;
+            if now != last {
+                (last, since) = (now, Instant::now());
+            }
+        }
+        Ok(last)
     }
 
     fn read(status: &str) -> Option<Self> {

@@ -16,6 +16,11 @@ impl Temporary {
         fs::create_dir(&path).unwrap();
         Self(path)
     }
+
+    /// Makes a folder in it that something was already told of.
+    pub(crate) fn make(&self, name: &str) {
+        fs::create_dir(self.0.join(name)).unwrap();
+    }
 }
 
 impl Drop for Temporary {

@@ -201,7 +201,7 @@ fn an_invocation_a_while_later_tries_again_what_could_not_be_written() {
     busy(&mut bench, 60);
     let shed = bench.engine.tally().shed_total();
     assert!(shed > 10);
-    std::fs::create_dir(&missing).unwrap();
+    temporary.make("missing");
     bench.records([done("r-1", "success")]);
     for (number, wait, is_tried) in [(1, SPILL_RETRY / 2, false), (2, SPILL_RETRY, true)] {
         bench.wait(wait);
