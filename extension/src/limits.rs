@@ -161,6 +161,9 @@ pub const OPEN_INVOCATIONS: usize = 2048;
 pub const CLOSED_INVOCATIONS: usize = 256;
 /// Ids remembered of one invocation's documents; beyond it nothing is adopted for `Invocation`.
 pub const OBSERVED_IDS: usize = 16_384;
+/// Ids remembered of the documents of all open invocations together, in 1.5 MiB at most; likewise, for those
+/// invocations that would remember more.
+pub const OBSERVED_IDS_IN_ALL: usize = 65_536;
 /// Open (`in_progress`) documents kept until their invocation ends; beyond it the oldest leaves as it came, and
 /// is no evidence.
 pub const OPEN_DOCUMENTS: usize = 256;

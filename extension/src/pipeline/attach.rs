@@ -1,6 +1,8 @@
 //! Hangs the function's documents under the segments we make, and watches what they say of each other.
 
 use std::collections::HashSet;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use model::ids::SegmentId;
 use model::time::Timestamp;
@@ -8,7 +10,7 @@ use model::wire::document_scan::Head;
 
 use super::document::Document;
 use super::identity::{Identity, SegmentIds};
-use crate::limits::OBSERVED_IDS;
+use crate::limits::{OBSERVED_IDS, OBSERVED_IDS_IN_ALL};
 
 /// Rewrites the parent of a document that hangs under P or W, where that is not S, to the function's segment.
 ///
@@ -38,25 +40,61 @@ pub struct Observed {
     faulty_parents: HashSet<SegmentId>,
     last_end: Option<Timestamp>,
     is_overfull: bool,
+    /// Ids that all invocations remember together.
+    in_all: Arc<AtomicUsize>,
+}
+
+impl Drop for Observed {
+    fn drop(&mut self) {
+        self.in_all.fetch_sub(self.remembered(), Ordering::Relaxed);
+    }
 }
 
 impl Observed {
+    /// Remembers nothing yet, and shares the room of those that count here.
+    pub fn beside(in_all: &Arc<AtomicUsize>) -> Self {
+        Self {
+            ids: HashSet::new(),
+            parents: HashSet::new(),
+            faulty_parents: HashSet::new(),
+            last_end: None,
+            is_overfull: false,
+            in_all: Arc::clone(in_all),
+        }
+    }
+
+    fn remembered(&self) -> usize {
+        self.ids.len() + self.parents.len() + self.faulty_parents.len()
+    }
+
+    /// How many more ids may be remembered.
+    fn room(&self) -> usize {
+        let of_all = OBSERVED_IDS_IN_ALL.saturating_sub(self.in_all.load(Ordering::Relaxed));
+        OBSERVED_IDS.saturating_sub(self.remembered()).min(of_all)
+    }
+
     /// Notes a document and the ids of the subsegments nested in it.
     pub fn note(&mut self, head: &Head, nested: impl IntoIterator<Item = SegmentId>) {
-        if self.ids.len() + self.parents.len() >= OBSERVED_IDS {
+        /// Its own id and its parent's, which may be remembered as faulty too.
+        const OF_ITSELF: usize = 3;
+        self.last_end = self.last_end.max(head.end_time);
+        let Some(room) = self.room().checked_sub(OF_ITSELF) else {
             self.is_overfull = true;
             return;
-        }
+        };
+        let before = self.remembered();
         self.ids.insert(head.id);
-        let room = OBSERVED_IDS.saturating_sub(self.ids.len());
-        self.ids.extend(nested.into_iter().take(room));
+        let mut nested = nested.into_iter();
+        self.ids.extend(nested.by_ref().take(room));
+        self.is_overfull |= nested.next().is_some();
         if let Some(parent) = &head.parent {
             self.parents.insert(parent.id);
             if head.fault {
                 self.faulty_parents.insert(parent.id);
             }
         }
-        self.last_end = self.last_end.max(head.end_time);
+        self.in_all
+            .fetch_add(self.remembered() - before, Ordering::Relaxed);
     }
 
     /// Whether a document of the invocation has this id.
@@ -210,5 +248,48 @@ mod tests {
             [],
         );
         assert!(observed.has_top_level_fault());
+    }
+
+    fn number(number: usize) -> SegmentId {
+        format!("{number:016x}").parse().unwrap()
+    }
+
+    fn head(number: usize) -> Head {
+        let text = format!(
+            r#"{{"name":"x","trace_id":"1-67881233-abcdef012345678812345678","id":"{number:016x}","end_time":{number}}}"#
+        );
+        document_scan::scan(text.as_bytes()).unwrap()
+    }
+
+    #[test]
+    fn all_invocations_together_remember_so_many_ids_and_one_that_ends_makes_room() {
+        let in_all = Arc::default();
+        let each = OBSERVED_IDS_IN_ALL / 8;
+        let mut others: Vec<Observed> = (0..8).map(|_| Observed::beside(&in_all)).collect();
+        for (observed, first) in others.iter_mut().zip((1..).step_by(each)) {
+            observed.note(&head(first), (first + 1..first + each).map(number));
+        }
+        let held = in_all.load(Ordering::Relaxed);
+        assert!(
+            held <= OBSERVED_IDS_IN_ALL && held > OBSERVED_IDS_IN_ALL - 8,
+            "{held}"
+        );
+        let mut late = Observed::beside(&in_all);
+        late.note(&head(OBSERVED_IDS_IN_ALL + 8), []);
+        assert!(late.is_overfull && late.last_end().is_some() && !others[0].is_overfull);
+        assert!(in_all.load(Ordering::Relaxed) <= OBSERVED_IDS_IN_ALL);
+        others.pop();
+        let mut next = Observed::beside(&in_all);
+        next.note(&head(1), []);
+        assert!(next.knows(number(1)) && !next.is_overfull);
+        drop((others, late, next));
+        assert_eq!(in_all.load(Ordering::Relaxed), 0);
+    }
+
+    #[test]
+    fn one_invocation_remembers_so_many_ids() {
+        let mut observed = Observed::default();
+        observed.note(&head(1), (2..2 * OBSERVED_IDS).map(number));
+        assert!(observed.is_overfull && observed.remembered() <= OBSERVED_IDS);
     }
 }

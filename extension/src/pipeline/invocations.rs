@@ -3,6 +3,8 @@
 //! Records and events arrive in any order and more than once; everything is keyed by the request id.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
 
 use model::ids::{RequestId, TraceId};
 use model::time::Timestamp;
@@ -10,6 +12,7 @@ use model::trace_header::TraceHeader;
 use model::wire::runtime_error::Thrown;
 use model::wire::telemetry::{Event as RecordEvent, Init, InitKind, Measure, Phase, Record, Report, Status};
 
+use super::attach::Observed;
 use super::failure::FailureKind;
 use super::identity::Identity;
 use super::invocation::{Invocation, Invoked};
@@ -52,6 +55,8 @@ pub struct Invocations {
     open: VecDeque<Invocation>,
     closed: VecDeque<Closed>,
     sandbox_start: Option<SandboxStart>,
+    /// Ids that the open ones remember together.
+    observed_in_all: Arc<AtomicUsize>,
 }
 
 impl Invocations {
@@ -187,7 +192,9 @@ impl Invocations {
             .iter()
             .position(|invocation| invocation.request_id == *id);
         if place.is_none() {
-            self.open.push_back(Invocation::new(id.clone()));
+            let mut invocation = Invocation::new(id.clone());
+            invocation.observed = Observed::beside(&self.observed_in_all);
+            self.open.push_back(invocation);
         }
         match place {
             Some(place) => self.open.get_mut(place),
