@@ -16,10 +16,14 @@ use crate::memory::{MemoryReader, heap};
 use crate::outbound::task::{Done, Job};
 use crate::pipeline::engine::Engine;
 use crate::pipeline::event::{Delivery, Effect, Event};
+use crate::pipeline::filing::Filed;
 use crate::pipeline::memory::Reading;
 use crate::pipeline::runtime_sign::RuntimeSign;
 use crate::proxy::signs::SignReceiver;
 use crate::spill::store::Store;
+
+#[cfg(test)]
+mod tests;
 
 /// The ends of the queues that the loop holds.
 pub struct Queues {
@@ -43,6 +47,8 @@ pub struct App {
     socket: Option<DatagramSocket>,
     backlog: Backlog,
     files: Store,
+    /// What became of work on the files, to be told in the next turn of the loop.
+    filed: VecDeque<Filed>,
     memory: MemoryReader,
     /// Bytes of datagrams since memory was read.
     unread_bytes: usize,
@@ -62,6 +68,7 @@ impl App {
             engine,
             socket,
             files: Store::none(),
+            filed: VecDeque::new(),
             backlog: Backlog::default(),
             memory: MemoryReader::open(),
             unread_bytes: 0,
@@ -106,8 +113,10 @@ impl App {
                 Some(delivery) = self.queues.deliveries.recv() => Event::Delivered(delivery),
                 () = arrived(self.socket.as_ref(), &self.backlog) => self.look(),
                 () = alarm.rung() => Event::Tick,
+                // Nothing else: the files go on.
+                () = std::future::ready(()), if !self.filed.is_empty() => Event::Tick,
             };
-            if self.step(event) {
+            if self.step(event) || self.tell_filed() {
                 return;
             }
         }
@@ -144,6 +153,15 @@ impl App {
         is_over
     }
 
+    /// Tells what became of the work on the files so far; what follows from it is told in the next turn. So a long
+    /// row of pieces neither keeps others waiting nor waits for them. True when the process is to end.
+    fn tell_filed(&mut self) -> bool {
+        (0..self.filed.len()).any(|_| {
+            let filed = self.filed.pop_front();
+            filed.is_some_and(|filed| self.step(Event::Filed(filed)))
+        })
+    }
+
     /// True when the engine is done.
     fn work(&mut self, event: Event) -> bool {
         let mut is_over = false;
@@ -161,10 +179,13 @@ impl App {
                 Step::Drain { at_most } => {
                     steps.push_front(self.drain(at_most));
                     steps.push_front(Step::Event(self.look()));
+                    // Before more arrives: what is on its way to the files still takes up memory.
+                    for filed in self.filed.drain(..).rev() {
+                        steps.push_front(Step::Event(Event::Filed(filed)));
+                    }
                     continue;
                 }
             };
-            let mut filed = Vec::new();
             for effect in self.engine.handle(Clock.now(), event) {
                 match effect {
                     Effect::Send(batch, wait) => steps.extend(self.ask(Job::Send(batch, wait))),
@@ -181,13 +202,9 @@ impl App {
                     }
                     Effect::Log(line) => self.log.write(line),
                     Effect::Write(value) => self.log.print(&value),
-                    Effect::File(filing) => filed.push(Event::Filed(self.files.perform(filing))),
+                    Effect::File(filing) => self.filed.push_back(self.files.perform(filing)),
                     Effect::Finish => is_over = true,
                 }
-            }
-            // Before more arrives: what is on its way to the files still takes up memory.
-            for event in filed.into_iter().rev() {
-                steps.push_front(Step::Event(event));
             }
         }
         is_over
@@ -225,14 +242,24 @@ impl App {
                 break;
             }
             self.work(event);
+            self.finish_files();
         }
+        self.finish_files();
         let dropped = self.socket.as_ref().and_then(DatagramSocket::dropped_by_system);
         if let Some(datagrams) = dropped.filter(|datagrams| *datagrams > 0) {
             self.work(Event::DroppedBySystem(datagrams));
         }
         self.work(Event::Closing);
+        self.finish_files();
         self.log.always(self.engine.last_word());
         self.open_gate();
+    }
+
+    /// All work on the files that follows, which the engine ends at the deadline.
+    fn finish_files(&mut self) {
+        while let Some(filed) = self.filed.pop_front() {
+            self.work(Event::Filed(filed));
+        }
     }
 
     /// Asks the outbound. It has room for every job the engine can have outstanding; if not, it is gone.

@@ -1,0 +1,82 @@
+//! The loop's own order, with a real engine and real files.
+
+use model::size::ByteCount;
+
+use super::*;
+use crate::limits::SPILL_LIMIT;
+use crate::logging::Level;
+use crate::pipeline::engine::Config;
+use crate::pipeline::flush::Mode;
+use crate::pipeline::identity::{Emission, PlatformSegments, Rescue};
+use crate::pipeline::metrics::{MetricsFormat, OwnInit};
+use crate::pipeline::platform::Function;
+use crate::spill::temporary::Temporary;
+
+const DOCUMENTS: u32 = 120;
+
+/// An application that holds megabytes of documents, and the ends of its queues.
+fn laden(temporary: &Temporary) -> (App, mpsc::Receiver<Job>) {
+    let mut engine = Engine::new(Config {
+        emission: Emission {
+            setting: PlatformSegments::Auto,
+            is_aws: false,
+            rescue: Rescue::Faults,
+        },
+        flush: Mode::Adaptive,
+        is_managed: false,
+        function: Function {
+            name: "orders-fn".into(),
+            log_group: "/aws/lambda/orders-fn".into(),
+            memory_mb: None,
+        },
+        spool_budget: ByteCount::mib(64),
+        process_budget: ByteCount::mib(1024),
+        metrics: MetricsFormat::Off,
+        own_init: OwnInit::default(),
+        spills: true,
+        seed: 1,
+    });
+    engine.handle(Clock.now(), Event::Subscribed(false));
+    for id in 0..DOCUMENTS {
+        let datagram = format!(
+            "{{\"format\":\"json\",\"version\":1}}\n{{\"name\":\"x\",\"id\":\"{id:016x}\",\
+             \"trace_id\":\"1-67881233-abcdef012345678812345678\",\"start_time\":1,\"end_time\":2,\
+             \"metadata\":{{\"x\":{{\"y\":\"{}\"}}}}}}",
+            "x".repeat(40_000)
+        );
+        engine.handle(Clock.now(), Event::Arrived(vec![datagram.into_bytes().into()]));
+    }
+    let (jobs, job_receiver) = mpsc::channel(4);
+    let queues = Queues {
+        signals: mpsc::channel(1).1,
+        posted: mpsc::channel(1).1,
+        deliveries: mpsc::channel(1).1,
+        jobs,
+        done: mpsc::channel(1).1,
+        signs: None,
+    };
+    let mut app = App::new(engine, None, queues, Log { level: Level::Error });
+    app.keep_files(Store::new(&temporary.0, SPILL_LIMIT));
+    (app, job_receiver)
+}
+
+#[test]
+fn a_long_row_of_work_on_the_files_is_one_piece_to_a_turn() {
+    let temporary = Temporary::new();
+    let (mut app, _jobs) = laden(&temporary);
+    assert_eq!(app.engine.held_documents(), u64::from(DOCUMENTS));
+    app.engine.spill_everything(true);
+    app.work(Event::Tick);
+    let mut turns = 0;
+    let mut before = app.files.documents();
+    while !app.filed.is_empty() {
+        app.tell_filed();
+        let in_file = app.files.documents();
+        assert!(in_file - before <= 16, "{before} {in_file}"); // of 40 KB, to half a megabyte
+        before = in_file;
+        turns += 1;
+    }
+    assert!(turns > 4, "{turns}");
+    assert!(before > 60, "{before}");
+    assert_eq!(app.engine.held_documents(), u64::from(DOCUMENTS));
+}
