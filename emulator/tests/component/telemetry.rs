@@ -245,10 +245,25 @@ async fn single_deliveries_meet_their_mishaps_in_turn_and_then_from_the_first_ag
         ..Faults::default()
     };
     let environment = start(subscribed(faults).with_freeze(Freeze::Off)).await;
-    // An invocation's records come in one delivery or in two.
+    // An invocation's records come in one delivery or in two, and the next one's in others.
     for _ in 0..6 {
-        environment.invoke(Request::json("{}")).await;
-        delivered_type(&environment, "platform.report").await;
+        let invoked = environment.invoke(Request::json("{}")).await;
+        let is_its_report = |record: &Value| {
+            record["type"] == "platform.report" && record["record"]["requestId"] == &*invoked.request_id
+        };
+        environment
+            .wait_until(
+                |entries| {
+                    delivered(entries)
+                        .concat()
+                        .iter()
+                        .any(is_its_report)
+                        .then_some(())
+                },
+                BOUND,
+            )
+            .await
+            .unwrap();
     }
     environment
         .wait_until(|entries| (delivered(entries).len() >= 6).then_some(()), BOUND)
