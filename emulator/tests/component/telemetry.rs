@@ -249,7 +249,7 @@ async fn single_deliveries_meet_their_mishaps_in_turn_and_then_from_the_first_ag
     for _ in 0..6 {
         let invoked = environment.invoke(Request::json("{}")).await;
         let is_its_report = |record: &Value| {
-            record["type"] == "platform.report" && record["record"]["requestId"] == &*invoked.request_id
+            record["type"] == "platform.report" && record["record"]["requestId"] == *invoked.request_id
         };
         environment
             .wait_until(
