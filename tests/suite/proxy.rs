@@ -163,18 +163,24 @@ async fn a_taken_port_leaves_the_runtime_with_lambda_itself() {
     finished.assert_all_sent();
 }
 
+/// An environment with this defect in it, in which three invocations have succeeded.
+async fn succeed_in_spite_of(defect: &str) -> Lab {
+    let (lab, _) = through_the_proxy(|config| {
+        config
+            .variables
+            .insert("FLUOROSCOPE_INJECT_DEFECT".into(), defect.into());
+    })
+    .await;
+    for _ in 0..3 {
+        lab.succeed(&call()).await;
+    }
+    lab
+}
+
 #[tokio::test]
 async fn a_defect_of_the_proxy_costs_what_it_would_have_shown() {
     for defect in ["panic_in_proxy", "panic_in_accept"] {
-        let (lab, _) = through_the_proxy(|config| {
-            config
-                .variables
-                .insert("FLUOROSCOPE_INJECT_DEFECT".into(), defect.into());
-        })
-        .await;
-        for _ in 0..3 {
-            lab.succeed(&call()).await;
-        }
+        let lab = succeed_in_spite_of(defect).await;
         let failed = lab.invoke(&call().raise()).await;
         assert_eq!(failed.function_error, Some("Unhandled"), "{}", lab.log());
         let finished = lab.finish().await;
@@ -193,15 +199,7 @@ async fn a_defect_of_the_proxy_costs_what_it_would_have_shown() {
 #[tokio::test]
 async fn an_inert_extension_still_carries_the_runtime() {
     for defect in ["panic_at_start", "panic_on_invoke"] {
-        let (lab, _) = through_the_proxy(|config| {
-            config
-                .variables
-                .insert("FLUOROSCOPE_INJECT_DEFECT".into(), defect.into());
-        })
-        .await;
-        for _ in 0..3 {
-            lab.succeed(&call()).await;
-        }
+        let lab = succeed_in_spite_of(defect).await;
         let shutdown = lab.environment.stop(emulator::Reason::Spindown).await;
         assert!(
             shutdown.processes.iter().all(|process| process.by_itself),
