@@ -78,6 +78,11 @@ impl Destination {
         format!("{scheme}://{}", self.address)
     }
 
+    /// The same by a name of this machine.
+    pub fn url_of(&self, name: &str) -> String {
+        self.url().replacen("127.0.0.1", name, 1)
+    }
+
     /// Where container credentials are given out.
     pub fn credentials_url(&self) -> String {
         format!("{}/credentials", self.url())

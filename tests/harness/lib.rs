@@ -4,7 +4,9 @@
 pub mod chaos;
 pub mod destination;
 pub mod lab;
+pub mod masks;
 pub mod memory;
+pub mod resolver;
 pub mod script;
 pub mod traffic;
 pub mod tree;

@@ -16,6 +16,7 @@ mod flush;
 mod inert;
 mod memory;
 mod memory_limit;
+mod names;
 mod oversize;
 mod proxy;
 mod shutdown;

@@ -219,6 +219,12 @@ fn left_out(sdks: &BTreeSet<Sdk>) -> Vec<LeftOut> {
             why: obstacle.to_owned(),
         });
     }
+    if let Some(obstacle) = mount::masks_obstacle() {
+        left_out.push(LeftOut {
+            module: "names::",
+            why: obstacle.to_owned(),
+        });
+    }
     if project::shared_fixtures().is_none() {
         left_out.push(LeftOut {
             module: "fixtures::",

@@ -29,6 +29,8 @@ pub struct Breaker {
     state: State,
     /// Calls answered behind a freeze after which waiting is tried again: doubles with each wait in vain.
     patience: u32,
+    /// Waits without an answer that deadlines cut short, since the last answer in time.
+    waited: Duration,
 }
 
 impl Default for Breaker {
@@ -36,6 +38,7 @@ impl Default for Breaker {
         Self {
             state: State::Closed,
             patience: 1,
+            waited: Duration::ZERO,
         }
     }
 }
@@ -46,12 +49,27 @@ impl Breaker {
         self.state == State::Closed
     }
 
-    /// An invocation waited as long as it may, and the call has no answer yet.
-    pub fn waited_in_vain(&mut self) {
+    /// How long the end of an invocation may wait for a call.
+    pub fn wait_max(&self) -> Duration {
+        FLUSH_CALL_MAX.saturating_sub(self.waited)
+    }
+
+    /// An invocation waited so long, and the call has no answer yet. Where invocations end close to their deadlines
+    /// no single wait would ever be a whole one: so they add up.
+    pub fn waited_in_vain(&mut self, waited: Duration) {
+        self.waited = self.waited.saturating_add(waited);
+        if self.state == State::Closed && self.waited >= FLUSH_CALL_MAX {
+            self.leave(State::Late { unmeasured: 0 });
+        }
+    }
+
+    /// Nobody waits any more.
+    fn leave(&mut self, state: State) {
         if self.state == State::Closed {
-            self.state = State::Late { unmeasured: 0 };
             self.patience = self.patience.saturating_mul(2);
         }
+        self.state = state;
+        self.waited = Duration::ZERO;
     }
 
     /// The destination took a call after this time; unknown if a freeze lay between.
@@ -88,12 +106,9 @@ impl Breaker {
             // It answers, if only to refuse.
             State::Closed | State::Late { .. } => return None,
         };
-        if self.state == State::Closed {
-            self.patience = self.patience.saturating_mul(2);
-        }
-        self.state = State::Open {
+        self.leave(State::Open {
             silences: silences.saturating_add(1),
-        };
+        });
         let factor = 2_u32.checked_pow(silences).unwrap_or(u32::MAX);
         Some(backoff.spread(PROBE_FIRST.saturating_mul(factor).min(PROBE_MAX)))
     }
@@ -108,10 +123,11 @@ mod tests {
         Answered(u64),
         AnsweredAfterFreeze,
         InVain,
+        CutShort(u64),
         Silent,
         Refused,
     }
-    use Step::{Answered, AnsweredAfterFreeze, InVain, Refused, Silent};
+    use Step::{Answered, AnsweredAfterFreeze, CutShort, InVain, Refused, Silent};
 
     /// Whether somebody may wait after these steps, and what bounds the distance of the next call in milliseconds.
     #[track_caller]
@@ -130,7 +146,11 @@ mod tests {
                     None
                 }
                 InVain => {
-                    breaker.waited_in_vain();
+                    breaker.waited_in_vain(breaker.wait_max());
+                    None
+                }
+                CutShort(ms) => {
+                    breaker.waited_in_vain(Duration::from_millis(*ms));
                     None
                 }
                 Silent => breaker.failed(&FailureKind::Silent, &mut backoff),
@@ -156,6 +176,16 @@ mod tests {
         check(&[Silent], false, Some(1000));
         check(&[InVain, Silent], false, Some(1000));
         check(&[Answered(10), InVain], false, None);
+    }
+
+    #[test]
+    fn waits_that_were_cut_short_add_up_to_a_whole_one() {
+        check(&[CutShort(299)], true, None);
+        check(&[CutShort(150), CutShort(150)], false, None);
+        check(&[CutShort(150), AnsweredAfterFreeze, CutShort(150)], false, None);
+        check(&[CutShort(150), Answered(20), CutShort(150)], true, None);
+        let again = [InVain, AnsweredAfterFreeze, AnsweredAfterFreeze, CutShort(299)];
+        check(&again, true, None);
     }
 
     #[test]

@@ -11,13 +11,15 @@ use rustls::ServerConfig;
 use rustls::crypto::ring;
 use rustls::pki_types::PrivateKeyDer;
 
+use crate::resolver::NAME;
+
 /// Letters of a line in a PEM file.
 const PEM_LINE: usize = 64;
 
 /// A certificate to present.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Certificate {
-    /// Vouched for, for this address, for now.
+    /// Vouched for, for this address and the name that [`NAME`] is, for now.
     Good,
     /// For another name.
     OfAnotherName,
@@ -36,7 +38,7 @@ pub(super) struct Authority {
 impl Authority {
     pub(super) fn new() -> Self {
         static COUNT: AtomicU32 = AtomicU32::new(0);
-        let mut params = params("the tests' authority");
+        let mut params = params(&["the tests' authority"]);
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         let key = key();
         let own = params.self_signed(&key).expect("the parameters are complete");
@@ -56,11 +58,11 @@ impl Authority {
 
     /// What a server needs to present a certificate. Sessions begin anew with each.
     pub(super) fn certified(&self, certificate: Certificate) -> Arc<ServerConfig> {
-        let name = match certificate {
-            Certificate::OfAnotherName => "192.0.2.1",
-            Certificate::Good | Certificate::Expired | Certificate::OfNobody => "127.0.0.1",
+        let names: &[&str] = match certificate {
+            Certificate::OfAnotherName => &["192.0.2.1"],
+            Certificate::Good | Certificate::Expired | Certificate::OfNobody => &["127.0.0.1", NAME],
         };
-        let mut params = params(name);
+        let mut params = params(names);
         if certificate == Certificate::Expired {
             params.not_before = date_time_ymd(2020, 1, 1);
             params.not_after = date_time_ymd(2021, 1, 1);
@@ -90,8 +92,9 @@ impl Drop for Authority {
     }
 }
 
-fn params(name: &str) -> CertificateParams {
-    CertificateParams::new([name.to_owned()]).expect("a name or an address")
+fn params(names: &[&str]) -> CertificateParams {
+    let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
+    CertificateParams::new(names).expect("names and addresses")
 }
 
 fn key() -> KeyPair {

@@ -10,7 +10,7 @@ use super::super::memory::Level;
 use super::super::spool::Sequence;
 use super::stopping::Stop;
 use super::{Engine, Telemetry};
-use crate::limits::{DEADLINE_MARGIN, FLUSH_CALL_MAX, FLUSH_MAX, TELEMETRY_PROOF};
+use crate::limits::{DEADLINE_MARGIN, FLUSH_MAX, TELEMETRY_PROOF};
 
 /// Where in Lambda's cycle we are.
 #[derive(Debug)]
@@ -190,11 +190,11 @@ impl Engine {
         self.pump(now);
         match &self.phase {
             Phase::Flushing { until, since, .. } => {
-                let is_in_vain = self.spool.is_sending() && now >= since.after(FLUSH_CALL_MAX);
-                if is_in_vain {
-                    self.breaker.waited_in_vain();
+                let is_over = now >= *until || now >= since.after(self.breaker.wait_max());
+                if is_over && self.spool.is_sending() {
+                    self.breaker.waited_in_vain(now.since(*since));
                 }
-                if is_in_vain || now >= *until || !self.has_to_flush(now) {
+                if now >= *until || !self.has_to_flush(now) {
                     self.passing.has_fault = false;
                     self.next();
                 }
@@ -230,7 +230,7 @@ impl Engine {
                 earliest([*until, proof])
             }
             Phase::Draining { until, .. } => *until,
-            Phase::Flushing { until, since, .. } => Some(since.after(FLUSH_CALL_MAX).min(*until)),
+            Phase::Flushing { until, since, .. } => Some(since.after(self.breaker.wait_max()).min(*until)),
             Phase::Stopping(stop) => Some(stop.wake_at()),
             Phase::Waiting | Phase::Passing { .. } => None,
             Phase::Stopped(_) => return None,

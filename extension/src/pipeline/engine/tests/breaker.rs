@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use super::bench::{Bench, S, W, done, header, start, tracing};
-use crate::limits::{ATTEMPT_MAX, FLUSH_CALL_MAX, PROBE_FIRST};
+use super::bench::{Bench, S, TIMEOUT, W, done, header, start, tracing};
+use crate::limits::{ATTEMPT_MAX, DEADLINE_MARGIN, FLUSH_CALL_MAX, PROBE_FIRST};
 use crate::pipeline::event::Event;
 use crate::pipeline::flush::Mode;
 use crate::pipeline::outcome::FailureKind;
@@ -20,22 +20,31 @@ fn play(
     handler: Duration,
     invocations: usize,
 ) -> Vec<Duration> {
-    let mut held = Vec::new();
-    for _ in 0..invocations {
-        let request = format!("r-{}", bench.now.as_micros());
-        let nexts = bench.nexts;
-        bench.invoke(&request, &header(S));
-        bench.records([start(&request, tracing(Some(S), W))]);
-        bench.subsegment(&format!("{:016x}", bench.now.as_micros()), S);
-        pass(bench, destination, handler);
-        bench.records([done(&request, "success")]);
-        let ended = bench.now;
-        while bench.nexts == nexts {
-            pass(bench, destination, MS);
-        }
-        held.push(bench.now.since(ended));
-        bench.freeze(Duration::from_secs(60));
+    (0..invocations)
+        .map(|_| invocation(bench, destination, (Duration::ZERO, handler)))
+        .collect()
+}
+
+/// One whose handler works so long before and after its document, and the freeze behind it. The time it was held.
+fn invocation(
+    bench: &mut Bench,
+    destination: &Destination,
+    (before, after): (Duration, Duration),
+) -> Duration {
+    let request = format!("r-{}", bench.now.as_micros());
+    let nexts = bench.nexts;
+    bench.invoke(&request, &header(S));
+    bench.records([start(&request, tracing(Some(S), W))]);
+    pass(bench, destination, before);
+    bench.subsegment(&format!("{:016x}", bench.now.as_micros()), S);
+    pass(bench, destination, after);
+    bench.records([done(&request, "success")]);
+    let ended = bench.now;
+    while bench.nexts == nexts {
+        pass(bench, destination, MS);
     }
+    let held = bench.now.since(ended);
+    bench.freeze(Duration::from_secs(60));
     held
 }
 
@@ -73,6 +82,21 @@ fn a_black_hole_costs_one_short_wait_in_the_life_of_a_sandbox() {
             let held = play(&mut bench, &NEVER, handler, 20);
             let total: Duration = held.iter().sum();
             assert!(total <= FLUSH_CALL_MAX + MS, "{mode:?} {handler:?}: {held:?}");
+        }
+    }
+}
+
+#[test]
+fn waits_that_deadlines_cut_short_cost_together_what_one_whole_wait_costs() {
+    for mode in [Mode::Adaptive, Mode::End] {
+        for left in [110 * MS, 200 * MS, 350 * MS] {
+            let mut bench = bench(mode);
+            let late = TIMEOUT - DEADLINE_MARGIN - left;
+            let works = [[late, 20 * MS]; 10].concat();
+            let play = |work| invocation(&mut bench, &NEVER, (work, Duration::ZERO));
+            let held: Vec<Duration> = works.into_iter().map(play).collect();
+            let total: Duration = held.iter().sum();
+            assert!(total <= FLUSH_CALL_MAX + MS, "{mode:?} {left:?}: {held:?}");
         }
     }
 }
