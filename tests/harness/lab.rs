@@ -216,6 +216,13 @@ impl Finished {
             self.tally
         );
     }
+
+    /// Every datagram that the function sent was received, or is among those that the system dropped.
+    #[track_caller]
+    pub fn assert_heard_of(&self, sent: u64) {
+        let heard_of = self.count("/received/udp") + self.count("/udp_dropped_by_system");
+        assert_eq!(heard_of, sent, "{}", self.tally);
+    }
 }
 
 fn count(tally: &Value, pointer: &str) -> u64 {
