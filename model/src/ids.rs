@@ -74,14 +74,11 @@ impl FromStr for TraceId {
 
     fn from_str(text: &str) -> Result<Self, IdError> {
         let wrong = || IdError::new("a trace id such as 1-67881233-abcdef012345678812345678", text);
-        let mut parts = text.split('-');
-        let (Some("1"), Some(epoch), Some(unique), None) =
-            (parts.next(), parts.next(), parts.next(), parts.next())
-        else {
-            return Err(wrong());
-        };
-        let epoch: [u8; 4] = parse_hex(epoch.as_bytes()).ok_or_else(wrong)?;
-        let unique: [u8; 12] = parse_hex(unique.as_bytes()).ok_or_else(wrong)?;
+        let digits = text.as_bytes().strip_prefix(b"1-").ok_or_else(wrong)?;
+        let (epoch, unique) = digits.split_first_chunk::<8>().ok_or_else(wrong)?;
+        let unique = unique.strip_prefix(b"-").ok_or_else(wrong)?;
+        let epoch: [u8; 4] = parse_hex(epoch).ok_or_else(wrong)?;
+        let unique: [u8; 12] = parse_hex(unique).ok_or_else(wrong)?;
         let mut bytes = [0; 16];
         for (to, from) in bytes.iter_mut().zip(epoch.iter().chain(&unique)) {
             *to = *from;

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use model::ids::SegmentId;
+use model::ids::{RequestId, SegmentId};
 use model::time::Timestamp;
 use model::wire::document_scan::Head;
 
@@ -15,7 +15,7 @@ use crate::limits::{OBSERVED_IDS, OBSERVED_IDS_IN_ALL};
 /// Rewrites the parent of a document that hangs under P or W, where that is not S, to the function's segment.
 ///
 /// In place: 16 digits for 16 digits. Every other document stays as it is.
-pub fn attach(document: &mut Document, identity: &Identity, ids: &SegmentIds) {
+pub fn attach(document: &mut Document, identity: &Identity, request: &RequestId) {
     let Some(parent) = &mut document.parent else {
         return;
     };
@@ -23,21 +23,24 @@ pub fn attach(document: &mut Document, identity: &Identity, ids: &SegmentIds) {
     if !is_callers || Some(parent.id) == identity.span_id {
         return;
     }
-    let digits = ids.function.to_string();
+    let function = identity.function(request);
+    let digits = function.to_string();
     if let Some(place) = document.bytes.get_mut(parent.digits.clone())
         && place.len() == digits.len()
     {
         place.copy_from_slice(digits.as_bytes());
-        parent.id = ids.function;
+        parent.id = function;
     }
 }
+
+type Ids = HashSet<SegmentId, foldhash::fast::RandomState>;
 
 /// What the documents of one invocation say.
 #[derive(Debug, Default)]
 pub struct Observed {
-    ids: HashSet<SegmentId>,
-    parents: HashSet<SegmentId>,
-    faulty_parents: HashSet<SegmentId>,
+    ids: Ids,
+    parents: Ids,
+    faulty_parents: Ids,
     last_end: Option<Timestamp>,
     is_overfull: bool,
     /// Ids that all invocations remember together.
@@ -54,9 +57,9 @@ impl Observed {
     /// Remembers nothing yet, and shares the room of those that count here.
     pub fn beside(in_all: &Arc<AtomicUsize>) -> Self {
         Self {
-            ids: HashSet::new(),
-            parents: HashSet::new(),
-            faulty_parents: HashSet::new(),
+            ids: Ids::default(),
+            parents: Ids::default(),
+            faulty_parents: Ids::default(),
             last_end: None,
             is_overfull: false,
             in_all: Arc::clone(in_all),
@@ -142,7 +145,7 @@ fn is_known(parent: SegmentId, identity: &Identity, ids: &SegmentIds) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use model::ids::{RequestId, TraceId};
+    use model::ids::TraceId;
     use model::wire::document_scan;
 
     use super::*;
@@ -157,6 +160,10 @@ mod tests {
         text.parse().unwrap()
     }
 
+    fn request() -> RequestId {
+        "r-1".parse().unwrap()
+    }
+
     fn identity(p: Option<&str>, s: Option<&str>, w: Option<&str>) -> (Identity, SegmentIds) {
         let identity = Identity {
             trace_id: TraceId::from_bytes([1; 16]),
@@ -165,8 +172,7 @@ mod tests {
             start_parent: w.map(id),
             is_sampled: true,
         };
-        let request: RequestId = "r-1".parse().unwrap();
-        (identity, identity.segments(&request))
+        (identity, identity.segments(&request()))
     }
 
     fn json(own: &str, parent: &str, more: &str) -> String {
@@ -182,14 +188,14 @@ mod tests {
         let bytes = json("5555555555555555", parent, "").into_bytes();
         let head = document_scan::scan(&bytes).unwrap();
         let mut document = Document {
-            bytes: bytes.into(),
+            bytes,
             trace_id: head.trace_id,
             parent: head.parent,
             arrived: Timestamp::default(),
             is_noted: false,
             value: Value::Ordinary,
         };
-        attach(&mut document, &identity, &ids);
+        attach(&mut document, &identity, &request());
         let written = document_scan::scan(&document.bytes).unwrap().parent.unwrap().id;
         assert_eq!(document.parent.unwrap().id, written);
         let shown = if Some(written) != identity.span_id && written == ids.function {

@@ -78,7 +78,7 @@ impl<T> ByValue<T> {
 #[derive(Debug, Clone, PartialEq)]
 pub struct Document {
     /// The JSON text, as it came but for a rewritten parent.
-    pub bytes: Box<[u8]>,
+    pub bytes: Vec<u8>,
     /// Its trace.
     pub trace_id: TraceId,
     /// Its parent, and where the digits stand.

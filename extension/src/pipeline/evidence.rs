@@ -245,7 +245,7 @@ mod tests {
 
     fn document(trace_number: u8, size: usize) -> Document {
         Document {
-            bytes: vec![trace_number; size].into(),
+            bytes: vec![trace_number; size],
             trace_id: trace(trace_number),
             parent: None,
             arrived: Timestamp::default(),

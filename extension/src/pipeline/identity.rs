@@ -50,11 +50,16 @@ impl Identity {
         })
     }
 
+    /// The id of the function's segment: S where announced, else new.
+    pub fn function(&self, request: &RequestId) -> SegmentId {
+        self.span_id.unwrap_or_else(|| derived(request, FUNCTION))
+    }
+
     /// The ids of the segments we make for this request.
     ///
     /// New ids derive from the request, so that a second attempt to make them names them alike.
     pub fn segments(&self, request: &RequestId) -> SegmentIds {
-        let function = self.span_id.unwrap_or_else(|| derived(request, FUNCTION));
+        let function = self.function(request);
         let not_ours = |id: &SegmentId| *id != function;
         SegmentIds {
             lambda: derived(request, "lambda"),

@@ -11,24 +11,30 @@
 //! - No memory is taken before the first document.
 
 use std::collections::HashSet;
-
-use model::wire::document_scan;
+use std::hash::BuildHasher;
 
 use crate::limits::REPEATS_GENERATION;
 
 /// See the module.
 #[derive(Debug, Default)]
 pub struct Repeats {
-    young: HashSet<u64>,
-    old: HashSet<u64>,
+    /// Of this process alone: nobody outside can make two documents meet.
+    hasher: foldhash::quality::RandomState,
+    young: Hashes,
+    old: Hashes,
 }
+
+type Hashes = HashSet<u64, foldhash::fast::RandomState>;
 
 impl Repeats {
     /// Whether these bytes came before. They are remembered either way.
     pub fn is_repeat(&mut self, document: &[u8]) -> bool {
-        let hash = document_scan::fingerprint(document);
-        let is_repeat = self.young.contains(&hash) || self.old.contains(&hash);
-        if self.young.len() >= REPEATS_GENERATION && !self.young.contains(&hash) {
+        let hash = self.hasher.hash_one(document);
+        if self.young.contains(&hash) {
+            return true;
+        }
+        let is_repeat = self.old.contains(&hash);
+        if self.young.len() >= REPEATS_GENERATION {
             self.old = std::mem::take(&mut self.young);
         }
         self.young.insert(hash);

@@ -5,7 +5,6 @@
 
 use std::borrow::Cow;
 use std::fmt;
-use std::hash::{DefaultHasher, Hasher};
 use std::ops::Range;
 
 use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
@@ -175,13 +174,6 @@ pub fn id(document: &[u8]) -> Option<String> {
         .deserialize_map(MembersVisitor)
         .ok()?;
     plain_text(members.id).map(str::to_owned)
-}
-
-/// A hash of the bytes: equal for equal documents in this process, and as good as never for others.
-pub fn fingerprint(document: &[u8]) -> u64 {
-    let mut hasher = DefaultHasher::new();
-    hasher.write(document);
-    hasher.finish()
 }
 
 fn is_json(text: &str) -> bool {

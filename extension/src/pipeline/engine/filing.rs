@@ -182,12 +182,12 @@ impl Engine {
                 if let Some(identity) = invocation.identity().filter(|_| invocation.is_started())
                     && self.config.emission.applies(&identity)
                 {
-                    attach(document, &identity, &identity.segments(&invocation.request_id));
+                    attach(document, &identity, &invocation.request_id);
                 }
             } else if let Some(closed) = self.invocations.closed_of_trace(document.trace_id)
                 && let Some(identity) = closed.identity.filter(|_| closed.is_emitted)
             {
-                attach(document, &identity, &identity.segments(&closed.request_id));
+                attach(document, &identity, &closed.request_id);
             }
         }
         if let Some(batch) = self.spool.recalled(documents) {

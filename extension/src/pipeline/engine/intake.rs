@@ -21,6 +21,15 @@ impl Engine {
         let origin = Origin::Udp;
         for datagram in datagrams {
             match udp_frame::decode(&datagram) {
+                // By far the most are one document, which stays where the socket put it.
+                Ok(Body::Json(body)) if body.starts_with(b"{") && !may_be_done(body) => {
+                    let header = datagram.len() - body.len();
+                    let end = header + body.trim_ascii_end().len();
+                    let mut document = datagram.into_vec();
+                    document.truncate(end);
+                    document.drain(..header);
+                    self.take_document(now, origin, document.into());
+                }
                 Ok(Body::Json(body)) => self.take_body(now, origin, body),
                 Ok(Body::OtlpSpans(_)) => {
                     self.refuse(origin, "otlp_spans", "OTLP over UDP is not supported yet")
@@ -66,25 +75,29 @@ impl Engine {
         }
         let (documents, refusal) = document_scan::split(body);
         for document in documents {
-            let taken = match document_scan::scan(document) {
-                Ok(_) if self.repeats.is_repeat(document) => {
-                    self.tally.received(origin, 1);
-                    self.tally.repeated(1);
-                    Ok(())
-                }
-                Ok(head) => {
-                    self.tally.received(origin, 1);
-                    self.keep(now, head, document);
-                    Ok(())
-                }
-                Err(Refusal::TooLarge) => self.take_in_parts(now, origin, document),
-                Err(refusal) => Err(refusal),
-            };
-            if let Err(refusal) = taken {
-                self.refuse(origin, refusal_reason(refusal), refusal.to_string());
-            }
+            self.take_document(now, origin, document.into());
         }
         if let Some(refusal) = refusal {
+            self.refuse(origin, refusal_reason(refusal), refusal.to_string());
+        }
+    }
+
+    fn take_document(&mut self, now: Timestamp, origin: Origin, document: Cow<'_, [u8]>) {
+        let taken = match document_scan::scan(&document) {
+            Ok(_) if self.repeats.is_repeat(&document) => {
+                self.tally.received(origin, 1);
+                self.tally.repeated(1);
+                Ok(())
+            }
+            Ok(head) => {
+                self.tally.received(origin, 1);
+                self.keep(now, head, document);
+                Ok(())
+            }
+            Err(Refusal::TooLarge) => self.take_in_parts(now, origin, &document),
+            Err(refusal) => Err(refusal),
+        };
+        if let Err(refusal) = taken {
             self.refuse(origin, refusal_reason(refusal), refusal.to_string());
         }
     }
@@ -106,7 +119,7 @@ impl Engine {
         }
         for part in cut.parts {
             match document_scan::scan(&part) {
-                Ok(head) => self.keep(now, head, &part),
+                Ok(head) => self.keep(now, head, part.into_vec().into()),
                 // The cutter's promise, broken: counted like everything else.
                 Err(refusal) => self.tally.rejected(refusal_reason(refusal)),
             }
@@ -124,18 +137,18 @@ impl Engine {
     }
 
     /// Holds a document that was judged good.
-    fn keep(&mut self, now: Timestamp, head: Head, bytes: &[u8]) {
+    fn keep(&mut self, now: Timestamp, head: Head, bytes: Cow<'_, [u8]>) {
         let mut document = Document {
-            bytes: bytes.into(),
+            value: Value::of(&head, &bytes),
+            bytes: bytes.into_owned(),
             trace_id: head.trace_id,
             parent: head.parent.clone(),
             arrived: now,
             is_noted: false,
-            value: Value::of(&head, bytes),
         };
         let keeps_open = head.in_progress && self.keeps_open(head.trace_id);
         if !head.in_progress {
-            self.complete(&head, bytes);
+            self.complete(&head, &document.bytes);
         }
         let may_wait = self.expects_records() && self.config.emission.is_possible();
         // Then nothing that `platform.start` says changes where a document hangs.
@@ -144,7 +157,7 @@ impl Engine {
         let waits = if let Some(invocation) = self.invocations.of_trace(head.trace_id) {
             let nested = head
                 .has_subsegments
-                .then(|| document_scan::nested_ids(bytes, OBSERVED_IDS));
+                .then(|| document_scan::nested_ids(&document.bytes, OBSERVED_IDS));
             let parent = head.parent.as_ref().map(|parent| parent.id);
             let is_nested = parent.is_none_or(|parent| invocation.observed.knows(parent));
             invocation.observed.note(&head, nested.into_iter().flatten());
@@ -153,16 +166,12 @@ impl Engine {
             if let (true, Some(identity)) = (is_final, invocation.identity())
                 && self.config.emission.applies(&identity)
             {
-                attach(
-                    &mut document,
-                    &identity,
-                    &identity.segments(&invocation.request_id),
-                );
+                attach(&mut document, &identity, &invocation.request_id);
             }
             !is_final && !is_nested && !is_parent_final
         } else if let Some(closed) = self.invocations.closed_of_trace(head.trace_id) {
             if let Some(identity) = closed.identity.filter(|_| closed.is_emitted) {
-                attach(&mut document, &identity, &identity.segments(&closed.request_id));
+                attach(&mut document, &identity, &closed.request_id);
             }
             false
         } else {
@@ -202,7 +211,6 @@ impl Engine {
         let Some(identity) = invocation.identity() else {
             return;
         };
-        let ids = identity.segments(&invocation.request_id);
         let applies = self.config.emission.applies(&identity);
         let known = [identity.invoke_parent, identity.span_id, identity.start_parent];
         let is_own = |document: &Document| {
@@ -221,7 +229,7 @@ impl Engine {
                 document.is_noted = true;
             }
             if applies {
-                attach(document, &identity, &ids);
+                attach(document, &identity, &invocation.request_id);
             }
         });
     }
@@ -247,13 +255,13 @@ impl Engine {
     }
 }
 
-/// Longest body that is looked at for a recorder's word; documents are longer as a rule.
-const DONE_MAX_BYTES: usize = 512;
+/// Longest body that is looked at for a recorder's word, with the longest request id; documents are longer as a rule.
+const DONE_MAX_BYTES: usize = 256;
 
 /// Whether a body is worth being read as a recorder's word rather than as a document.
 fn may_be_done(body: &[u8]) -> bool {
-    let name = br#""fluoroscope""#;
-    body.len() <= DONE_MAX_BYTES && body.windows(name.len()).any(|window| window == name)
+    let mut texts = body.split(|byte| *byte == b'"');
+    body.len() <= DONE_MAX_BYTES && texts.any(|text| text == b"fluoroscope")
 }
 
 const fn frame_reason(error: FrameError) -> &'static str {

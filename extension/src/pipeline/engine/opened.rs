@@ -60,11 +60,7 @@ impl Engine {
         if let Some((invocation, identity)) = invocation.and_then(|one| Some((&*one, one.identity()?)))
             && self.config.emission.applies(&identity)
         {
-            attach(
-                &mut document,
-                &identity,
-                &identity.segments(&invocation.request_id),
-            );
+            attach(&mut document, &identity, &invocation.request_id);
         }
         self.hold(document, false);
     }
@@ -103,7 +99,7 @@ impl Engine {
         for mut document in documents {
             if let Some(closed) = closing.and_then(|closing| closing.close(&document.bytes)) {
                 document.parent = document_scan::scan(&closed).ok().and_then(|head| head.parent);
-                document.bytes = closed.into();
+                document.bytes = closed;
                 document.value = Value::Faulty;
                 self.tally.sign(Sign::Evidence, 1);
             }

@@ -74,9 +74,8 @@ impl Engine {
         let is_told = identity.is_some_and(|identity| emission.tells(&identity, occasion));
         if let Some(identity) = identity.filter(|_| is_told) {
             self.tally.sign(Sign::Rescued, u64::from(!identity.is_sampled));
-            let ids = identity.segments(request);
             open.iter_mut()
-                .for_each(|document| attach(document, &identity, &ids));
+                .for_each(|document| attach(document, &identity, request));
             let told = Told {
                 function: &self.config.function,
                 invocation: &invocation,
@@ -136,7 +135,7 @@ impl Engine {
         match serde_json::to_vec(segment) {
             Ok(bytes) => self.hold(
                 Document {
-                    bytes: bytes.into(),
+                    bytes,
                     trace_id: segment.trace_id,
                     parent: None,
                     arrived: now,

@@ -57,18 +57,11 @@ pub(super) fn take(shelves: &mut Shelves, limits: BatchLimits, order: Order) -> 
 }
 
 fn by_trace(shelves: &mut Shelves, limits: BatchLimits) -> Vec<Entry> {
-    let mut traces: BTreeMap<TraceId, Share> = BTreeMap::new();
-    for entry in shelves.ready_in_order().take(TRACE_LOOK) {
-        traces
-            .entry(entry.document.trace_id)
-            .or_default()
-            .total
-            .add(entry);
-    }
     let all = Amount {
         documents: limits.documents,
         bytes: limits.bytes,
     };
+    let mut traces = look(shelves, all);
     let mut room = all;
     let mut outstanding = 0;
     let (mut taken, mut passed) = (Vec::new(), Vec::new());
@@ -109,6 +102,25 @@ fn by_trace(shelves: &mut Shelves, limits: BatchLimits) -> Vec<Entry> {
     }
     shelves.put_back(passed);
     taken
+}
+
+/// What there is of each trace. If the first alone is too large for any call, nobody else's is asked for.
+fn look(shelves: &Shelves, all: Amount) -> BTreeMap<TraceId, Share> {
+    let mut traces: BTreeMap<TraceId, Share> = BTreeMap::new();
+    let mut entries = shelves.ready_in_order().take(TRACE_LOOK).peekable();
+    let mut is_first = true;
+    while let Some(trace) = entries.peek().map(|entry| entry.document.trace_id) {
+        let share = traces.entry(trace).or_default();
+        // Documents of one trace come in a row as a rule.
+        while let Some(entry) = entries.next_if(|entry| entry.document.trace_id == trace) {
+            share.total.add(entry);
+            if is_first && !share.total.fits(all) {
+                return traces;
+            }
+        }
+        is_first = false;
+    }
+    traces
 }
 
 /// What of a trace may leave, given the room that is left in the call.

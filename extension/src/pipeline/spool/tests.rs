@@ -8,7 +8,7 @@ use crate::limits::DOCUMENT_OVERHEAD;
 
 fn document(size: usize, mark: u8) -> Document {
     Document {
-        bytes: vec![mark; size].into(),
+        bytes: vec![mark; size],
         trace_id: TraceId::from_bytes([mark; 16]),
         parent: None,
         arrived: Timestamp::from_micros(i64::from(mark)),

@@ -45,7 +45,7 @@ fn sized(id: u64, value: Value, padding: usize) -> Document {
     );
     Document {
         trace_id: scan(text.as_bytes()).unwrap().trace_id,
-        bytes: text.into_bytes().into(),
+        bytes: text.into_bytes(),
         parent: None,
         arrived: Timestamp::from_millis(5),
         is_noted: true,
