@@ -138,7 +138,7 @@ impl App {
             socket.drain(&mut self.backlog);
         }
         match self.backlog.take_overrun() {
-            0 => Event::Arrived(self.backlog.take(DATAGRAMS_PER_LOOK)),
+            0 => Event::Arrived(self.backlog.next_look()),
             datagrams => Event::Overrun(datagrams),
         }
     }
@@ -282,10 +282,7 @@ impl App {
             .engine
             .drain_until()
             .is_some_and(|until| Clock.now() >= until);
-        let is_last = is_empty
-            && self.queues.posted.is_empty()
-            && self.backlog.len() <= DATAGRAMS_PER_LOOK
-            && !self.backlog.has_overrun();
+        let is_last = is_empty && self.queues.posted.is_empty() && self.backlog.fits_a_look();
         match at_most.checked_sub(DATAGRAMS_PER_LOOK) {
             Some(at_most) if !is_last && !is_late => Step::Drain { at_most },
             _ => Step::Event(Event::Drained),

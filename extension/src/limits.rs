@@ -71,8 +71,12 @@ pub const SPILL_RESERVE_MAX: ByteCount = ByteCount::mib(64);
 pub const SPILL_RETRY: Duration = Duration::from_secs(30);
 /// Bytes written to, or read from, the spill file at once. Longer work is cut.
 pub const SPILL_IO_MAX: usize = 256 * 1024;
-/// Bytes handed over to be written at once when everything is to leave memory; the rest follows at once.
+/// Bytes handed over to be written in one turn of the loop, and one document more. The rest follows in the next
+/// turns, between which whoever else has something to say is heard.
 pub const SPILL_STEP: ByteCount = ByteCount::bytes(512 * 1024);
+/// Bytes of the spill files looked at in one turn of the loop for documents that wait. If there were none among
+/// them, the next turn looks on.
+pub const SPILL_LOOK_MAX: u64 = 1024 * 1024;
 /// Bytes moved to the spill file when memory has no room for a document, so that not every one costs a write.
 pub const SPILL_BATCH: ByteCount = ByteCount::bytes(256 * 1024);
 /// What is left of SHUTDOWN's time when the last document goes to the spill file: the tally still has to be told.
@@ -88,6 +92,9 @@ pub const DATAGRAM_BYTES_PER_DRAIN: usize = 1024 * 1024;
 pub const BACKLOG_MIN_BYTES: usize = 256 * 1024;
 /// Datagrams looked at before the socket is emptied again: at full speed about 100 more arrive meanwhile.
 pub const DATAGRAMS_PER_LOOK: usize = 32;
+/// Bytes of datagrams looked at likewise, and one datagram more: less than what goes to the files in the same time
+/// ([`SPILL_STEP`]), so that what is on its way there does not pile up.
+pub const DATAGRAM_BYTES_PER_LOOK: usize = 256 * 1024;
 /// Datagrams taken from the socket at the end of an invocation. A sender that never stops cannot hold it up.
 pub const DATAGRAMS_AT_THE_END: usize = 16 * 1024;
 /// Receive buffer asked of the system. It gives what it allows (208 KiB as a rule, doubled for bookkeeping).

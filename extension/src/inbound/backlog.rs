@@ -4,7 +4,7 @@
 
 use std::collections::VecDeque;
 
-use crate::limits::BACKLOG_MIN_BYTES;
+use crate::limits::{BACKLOG_MIN_BYTES, DATAGRAM_BYTES_PER_LOOK, DATAGRAMS_PER_LOOK};
 
 /// See the module.
 #[derive(Debug, Default)]
@@ -64,6 +64,27 @@ impl Backlog {
         taken
     }
 
+    /// Takes as many of the oldest out as are looked at together.
+    pub fn next_look(&mut self) -> Vec<Box<[u8]>> {
+        self.take(self.in_a_look())
+    }
+
+    /// Whether the next look leaves nothing here.
+    pub fn fits_a_look(&self) -> bool {
+        self.in_a_look() == self.datagrams.len() && !self.has_overrun()
+    }
+
+    fn in_a_look(&self) -> usize {
+        let mut bytes = 0;
+        let lengths = self.datagrams.iter().map(|datagram| datagram.len());
+        let has_room = |length: &usize| {
+            let is_in = bytes < DATAGRAM_BYTES_PER_LOOK;
+            bytes += *length;
+            is_in
+        };
+        lengths.take(DATAGRAMS_PER_LOOK).take_while(has_room).count()
+    }
+
     /// How many were given up since the last time somebody asked.
     pub fn take_overrun(&mut self) -> u64 {
         std::mem::take(&mut self.overrun)
@@ -96,6 +117,29 @@ mod tests {
         assert_eq!((backlog.len(), backlog.take_overrun()), (2, 0));
         backlog.push(vec![3; 1].into());
         assert_eq!((backlog.len(), backlog.take_overrun()), (2, 1));
+    }
+
+    #[test]
+    fn a_look_ends_at_its_number_of_datagrams_and_at_its_bytes() {
+        let mut backlog = Backlog::default();
+        backlog.set_room(usize::MAX);
+        let half = DATAGRAM_BYTES_PER_LOOK / 2;
+        for (lengths, taken) in [
+            (vec![1; DATAGRAMS_PER_LOOK], DATAGRAMS_PER_LOOK),
+            (vec![1; DATAGRAMS_PER_LOOK + 1], DATAGRAMS_PER_LOOK),
+            (vec![half, half, 1], 2),
+            (vec![half, half - 1, 1], 3),
+            (vec![half, half - 1, half, 1], 3), // one more at the most
+            (vec![], 0),
+        ] {
+            let all = lengths.len();
+            lengths
+                .into_iter()
+                .for_each(|length| backlog.push(vec![0; length].into()));
+            assert_eq!(backlog.fits_a_look(), taken == all);
+            assert_eq!(backlog.next_look().len(), taken);
+            backlog.take(usize::MAX);
+        }
     }
 
     proptest! {

@@ -154,7 +154,8 @@ impl Engine {
             return;
         };
         let is_over = now >= stop.until();
-        let is_idle = stop.is_closed && !self.spool.is_sending() && !self.can_still_send(now);
+        let is_filing = self.filing.in_transit() > 0 || self.spool.is_leaving();
+        let is_idle = stop.is_closed && !is_filing && !self.spool.is_sending() && !self.can_still_send(now);
         let has_nothing_to_tell = self.tally.received_total() == 0;
         if !is_over && !(is_idle && (stop.is_told || has_nothing_to_tell)) {
             return;

@@ -117,12 +117,22 @@ impl Spool {
         is_on_its_way || self.tier.is_recalling
     }
 
-    /// The documents that go to the files next: not many more bytes than `at_most`.
+    /// Whether something has left the shelves and is still to be taken to the files.
+    pub fn is_leaving(&self) -> bool {
+        !self.tier.leaving.is_empty()
+    }
+
+    /// The documents that go to the files next: `at_most` so many bytes, or up to one document more.
     pub fn take_spilling(&mut self, at_most: ByteCount) -> Vec<Document> {
-        let mut documents = std::mem::take(&mut self.tier.leaving);
-        let mut bytes = documents
-            .iter()
-            .fold(ByteCount::ZERO, |sum, document| sum.plus(document.cost()));
+        let mut bytes = ByteCount::ZERO;
+        let has_room = |document: &&Document| {
+            let is_in = bytes < at_most;
+            bytes = bytes.plus(document.cost());
+            is_in
+        };
+        let first = self.tier.leaving.iter().take_while(has_room).count();
+        let rest = self.tier.leaving.split_off(first);
+        let mut documents = std::mem::replace(&mut self.tier.leaving, rest);
         while let Overflow::SpillAll(order) = self.tier.overflow
             && bytes < at_most
         {

@@ -8,14 +8,22 @@ use model::wire::document_scan::scan;
 
 use super::super::chunk::{Chunk, look_through, number};
 use super::{Out, Store};
+use crate::limits::SPILL_LOOK_MAX;
 use crate::pipeline::document::Document;
 use crate::pipeline::filing::Filed;
 use crate::pipeline::spill_record::{Found, SETTLED, STATE_AT, Stored};
 use crate::pipeline::spool::{BatchLimits, Order};
 
+/// How much of the files is read.
+struct Bounds {
+    batch: BatchLimits,
+    /// Bytes that may still be looked at, in whatever state.
+    look: u64,
+}
+
 /// A batch that is being read.
 struct Reading<'a> {
-    limits: BatchLimits,
+    bounds: &'a mut Bounds,
     bytes: ByteCount,
     out: &'a mut Vec<Out>,
     filed: &'a mut Filed,
@@ -23,11 +31,16 @@ struct Reading<'a> {
 
 impl Reading<'_> {
     fn is_full(&self) -> bool {
-        self.filed.recalled.len() >= self.limits.documents || self.bytes >= self.limits.bytes
+        let batch = &self.bounds.batch;
+        self.filed.recalled.len() >= batch.documents || self.bytes >= batch.bytes
     }
 
-    /// Takes note of what stands at a place of a file. Breaks before what has no room in the batch.
+    /// Takes note of what stands at a place of a file. Breaks before what has no room in the batch, and when
+    /// enough was looked at.
     fn note(&mut self, chunk: &mut Chunk, found: Found<'_>, place: Range<u64>) -> ControlFlow<()> {
+        if self.bounds.look == 0 {
+            return ControlFlow::Break(());
+        }
         let is_new = place.start >= chunk.counted_to;
         let document = match found {
             Found::Waits(stored) => match revive(&stored) {
@@ -40,7 +53,7 @@ impl Reading<'_> {
         if let Some(document) = document {
             let bytes = self.bytes.plus(ByteCount::of(document.bytes.len()));
             let has_some = !self.filed.recalled.is_empty();
-            if has_some && (self.is_full() || bytes > self.limits.bytes) {
+            if has_some && (self.is_full() || bytes > self.bounds.batch.bytes) {
                 return ControlFlow::Break(());
             }
             if is_new {
@@ -58,6 +71,7 @@ impl Reading<'_> {
         } else if chunk.out == 0 {
             chunk.settled_to = place.end;
         }
+        self.bounds.look = self.bounds.look.saturating_sub(place.end - place.start);
         chunk.looked_to = place.end;
         chunk.counted_to = chunk.counted_to.max(place.end);
         ControlFlow::Continue(())
@@ -87,16 +101,21 @@ impl Store {
             })
             .collect();
         numbers.sort();
+        let mut bounds = Bounds {
+            batch: limits,
+            look: SPILL_LOOK_MAX,
+        };
         for (_, number) in numbers {
-            self.recall_from(number, limits, filed);
+            self.recall_from(number, &mut bounds, filed);
             let bytes = filed.recalled.iter().map(|document| document.bytes.len()).sum();
-            if filed.recalled.len() >= limits.documents || ByteCount::of(bytes) >= limits.bytes {
+            let is_full = filed.recalled.len() >= limits.documents || ByteCount::of(bytes) >= limits.bytes;
+            if is_full || bounds.look == 0 {
                 break;
             }
         }
     }
 
-    fn recall_from(&mut self, number: u64, limits: BatchLimits, filed: &mut Filed) {
+    fn recall_from(&mut self, number: u64, bounds: &mut Bounds, filed: &mut Filed) {
         let Some(place) = self.chunks.iter().position(|chunk| chunk.number == number) else {
             return;
         };
@@ -105,7 +124,7 @@ impl Store {
         };
         let bytes = filed.recalled.iter().map(|document| document.bytes.len()).sum();
         let mut reading = Reading {
-            limits,
+            bounds,
             bytes: ByteCount::of(bytes),
             out: &mut self.out,
             filed,

@@ -9,8 +9,9 @@ use model::wire::document_scan::scan;
 use proptest::prelude::*;
 
 use super::*;
-use crate::limits::{SPILL_LIMIT, SPILL_RESERVE_MAX, SPILL_RESERVE_SHARE};
+use crate::limits::{SPILL_LIMIT, SPILL_LOOK_MAX, SPILL_RESERVE_MAX, SPILL_RESERVE_SHARE};
 use crate::pipeline::document::{ByValue, Document};
+use crate::pipeline::spill_record::{self, SETTLED, STATE_AT};
 use crate::pipeline::spool::{BatchLimits, Order};
 use crate::spill::temporary::Temporary;
 
@@ -226,6 +227,54 @@ fn beyond_the_limit_whole_files_of_the_least_value_go_oldest_first() {
     let left = empty(&mut store);
     assert!(left.iter().all(|id| *id < 100 || *id >= 200), "{left:?}");
     assert_eq!(left.last(), Some(&319));
+}
+
+/// Marks all records of this length but some as settled, as a process that died a moment later had.
+fn mark_settled(file: &Path, record_bytes: usize, waits: impl Fn(usize) -> bool) {
+    let mut bytes = fs::read(file).unwrap();
+    for (place, record) in bytes.chunks_mut(record_bytes).enumerate() {
+        if !waits(place) {
+            record[usize::try_from(STATE_AT).unwrap()] = SETTLED;
+        }
+    }
+    fs::write(file, bytes).unwrap();
+}
+
+#[test]
+fn one_recall_looks_at_so_many_bytes_in_whatever_state_and_the_next_goes_on_behind_them() {
+    const RECORD: usize = 16 * 1024;
+    const IN_A_FILE: usize = 40;
+    let in_a_look = usize::try_from(SPILL_LOOK_MAX).unwrap() / RECORD;
+    let limit = ByteCount::of(8 * IN_A_FILE * RECORD);
+    let padding = RECORD - spill_record::length(&document(0, Value::Ordinary));
+    for (waits, expected) in [
+        (in_a_look - 1, [vec![63], vec![119]]),
+        (in_a_look, [vec![], vec![64, 119]]),
+    ] {
+        let temporary = Temporary::new();
+        let mut first = Store::new(&temporary.0, limit);
+        let documents = (0..130).map(|id| sized(id, Value::Ordinary, padding)).collect();
+        assert_eq!(first.perform(Filing::Write(documents)).written, 130);
+        drop(first);
+        let files = temporary.files();
+        assert_eq!(files.len(), 4);
+        for (number, file) in files.iter().enumerate() {
+            let id = |place: usize| number * IN_A_FILE + place;
+            mark_settled(file, RECORD, |place| id(place) == waits || id(place) == 119);
+        }
+        let mut next = Store::new(&temporary.0, limit);
+        assert!(next.perform(Filing::Notice).has_more);
+        // It is missed when it is looked for.
+        fs::remove_file(&files[3]).unwrap();
+        for (expected, untouched) in expected.into_iter().zip([2, 0]) {
+            let filed = recall(&mut next);
+            assert_eq!((ids(&filed.recalled), filed.has_more), (expected.clone(), true));
+            let is_untouched = |chunk: &&Chunk| chunk.looked_to == 0;
+            assert_eq!(next.chunks.iter().filter(is_untouched).count(), untouched);
+            next.perform(Filing::Settle(vec![false; expected.len()]));
+        }
+        assert!(!temporary.folder().exists());
+    }
 }
 
 #[test]

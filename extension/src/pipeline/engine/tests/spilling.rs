@@ -1,13 +1,16 @@
 //! Documents that memory has no room for: into real files, and back.
 
+use std::collections::VecDeque;
 use std::time::Duration;
 
 use model::size::ByteCount;
 use serde_json::{Value, json};
 
 use super::bench::{Bench, S, U, W, done, header, reading, start, subsegment, tracing};
-use crate::limits::{SHUTDOWN_TELEMETRY_WAIT, SPILL_LIMIT, SPILL_RETRY};
+use crate::limits::{SHUTDOWN_TELEMETRY_WAIT, SPILL_LIMIT, SPILL_RETRY, SPILL_STEP};
+use crate::pipeline::document::Document;
 use crate::pipeline::event::Event;
+use crate::pipeline::filing::{Filed, Filing};
 use crate::pipeline::outcome::FailureKind;
 use crate::spill::store::Store;
 use crate::spill::temporary::Temporary;
@@ -126,6 +129,99 @@ fn everything_goes_to_the_files_when_memory_is_wanted_elsewhere_and_nothing_afte
         (bench.engine.held().in_file, bench.engine.held().in_memory),
         (11, 1)
     );
+}
+
+/// What the documents cost that this writes. Nothing else is to be done.
+#[track_caller]
+fn cost_of_written(filing: &Filing) -> ByteCount {
+    let Filing::Write(documents) = filing else {
+        panic!("{filing:?}");
+    };
+    let costs = documents.iter().map(Document::cost);
+    costs.fold(ByteCount::ZERO, ByteCount::plus)
+}
+
+#[test]
+fn a_full_memory_goes_to_the_files_in_pieces_between_which_others_are_heard() {
+    const DOCUMENTS: u32 = 500;
+    let temporary = Temporary::new();
+    let mut bench = Bench::spilling(&temporary, ByteCount::mib(8), SPILL_LIMIT);
+    busy(&mut bench, 1);
+    let large = json!({ "metadata": { "d": { "k": "m".repeat(10_000) } } });
+    for number in 2..=DOCUMENTS {
+        bench.datagram(&subsegment(&id(number), S, large.clone()));
+    }
+    while !bench.sending.is_empty() {
+        bench.fail(FailureKind::Silent);
+    }
+    bench.filings = Some(VecDeque::new());
+    bench.event(Event::Memory(reading(5, 10))); // critical
+    let mut pieces = Vec::new();
+    while let Some(filing) = bench.next_filing() {
+        pieces.push(cost_of_written(&filing));
+        if pieces.len() == 2 {
+            bench.records([done("r-1", "success")]);
+            assert_eq!(bench.nexts, 1);
+        }
+        let filed = bench.files.perform(filing);
+        bench.event(Event::Filed(filed));
+    }
+    let most = SPILL_STEP.plus(ByteCount::bytes(11_000));
+    assert!(pieces.iter().all(|cost| *cost < most), "{pieces:?}");
+    let (_, full) = pieces.split_last().unwrap();
+    assert!(
+        full.len() > 8 && full.iter().all(|cost| *cost >= SPILL_STEP),
+        "{pieces:?}"
+    );
+    let held = bench.engine.held();
+    assert_eq!((held.in_memory, held.in_file), (0, u64::from(DOCUMENTS) + 2));
+}
+
+#[test]
+fn shutdown_waits_for_what_is_on_its_way_to_the_files_and_sends_it() {
+    let temporary = Temporary::new();
+    let mut bench = Bench::spilling(&temporary, ByteCount::mib(8), SPILL_LIMIT);
+    busy(&mut bench, 5);
+    bench.records([done("r-1", "success")]);
+    bench.accept();
+    busy(&mut bench, 0);
+    bench.subsegment(&id(6), S);
+    bench.filings = Some(VecDeque::new());
+    bench.event(Event::Memory(reading(5, 10)));
+    bench.stop("spindown");
+    bench.wait(SHUTDOWN_TELEMETRY_WAIT);
+    bench.accept();
+    assert!(bench.finished.is_none());
+    while let Some(filing) = bench.next_filing() {
+        let filed = bench.files.perform(filing);
+        bench.event(Event::Filed(filed));
+        bench.accept();
+    }
+    assert!(bench.finished.is_some());
+    assert_eq!(delivered(&bench), ids(6));
+}
+
+#[test]
+fn a_look_at_the_files_that_found_nothing_is_followed_by_another_while_a_handler_runs() {
+    for runs in [true, false] {
+        let temporary = Temporary::new();
+        let mut bench = filed(&temporary);
+        bench.filings = Some(VecDeque::new());
+        bench.wait(Duration::from_secs(1));
+        assert!(matches!(bench.next_filing(), Some(Filing::Recall(..))));
+        if !runs {
+            bench.records([done("r-1", "success")]);
+            assert_eq!(bench.nexts, 1);
+        }
+        let found_nothing = Filed {
+            is_recall: true,
+            has_more: true,
+            can_write: true,
+            ..Filed::default()
+        };
+        bench.event(Event::Filed(found_nothing));
+        assert_eq!(matches!(bench.next_filing(), Some(Filing::Recall(..))), runs);
+    }
 }
 
 #[test]
