@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use clap::Parser;
 use tests::chaos::campaign::{Campaign, Score, Until};
+use tests::chaos::means::Means;
 use tests::chaos::plan::Plan;
 
 /// Between two lines about how far it is.
@@ -42,6 +43,7 @@ fn main() -> ExitCode {
     let seed = arguments.seed.unwrap_or_else(new_seed);
     let campaign = campaign(&arguments, seed);
     println!("seed {seed}: the same seed gives the same plans; when their parts meet is up to the machine");
+    println!("{}", Means::here());
     let last = Mutex::new(Instant::now());
     let began = Instant::now();
     let progress = |score: &Score| {
@@ -62,6 +64,7 @@ fn main() -> ExitCode {
                 "{score}, in {:.1} s: all as promised",
                 began.elapsed().as_secs_f64()
             );
+            println!("{}", score.met);
             ExitCode::SUCCESS
         }
         Err(report) => {

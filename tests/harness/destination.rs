@@ -154,6 +154,19 @@ impl Destination {
         });
     }
 
+    /// Signatures of the key that was used last are refused from now on.
+    pub fn expire_last(&self) {
+        self.state.change(|inner| {
+            let last = inner
+                .received
+                .calls
+                .iter()
+                .rev()
+                .find(|call| !call.key.is_empty());
+            inner.expired_keys.extend(last.map(|call| call.key.clone()));
+        });
+    }
+
     /// Container credentials to give out, one after another; the last one stays.
     pub fn give_out<'a>(&self, keys: impl IntoIterator<Item = &'a str>) {
         let keys = keys.into_iter().map(str::to_owned);

@@ -28,7 +28,7 @@ fn whatever_goes_wrong_harms_no_invocation_and_leaves_no_document_unaccounted_fo
     println!("seed {}", campaign.seed);
     let outcome = campaign.run(Plan::draw, |_| ());
     let score = outcome.unwrap_or_else(|report| panic!("{report}"));
-    println!("{score}");
+    println!("{score}\n{}", score.met);
     assert!(score.documents > 0, "{score}");
 }
 

@@ -5,6 +5,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::judge::{Verdict, judge};
+use super::means::Means;
+use super::met::Met;
 use super::plan::Plan;
 use super::play::play;
 use super::report::report;
@@ -32,7 +34,7 @@ pub enum Until {
 }
 
 /// What came of a campaign so far.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Score {
     /// Sandboxes that went as promised.
     pub sandboxes: u64,
@@ -46,6 +48,8 @@ pub struct Score {
     pub forced_repeats: u64,
     /// Sandboxes that tell nothing: the machine was too busy to end them in time. Not among the others.
     pub starved: u64,
+    /// What they went through.
+    pub met: Met,
 }
 
 impl Score {
@@ -59,6 +63,7 @@ impl Score {
         self.documents += verdict.documents;
         self.lost += verdict.lost;
         self.forced_repeats += verdict.forced_repeats;
+        self.met.add(&verdict.met);
     }
 }
 
@@ -101,7 +106,7 @@ impl Campaign {
                         if is_over {
                             return;
                         }
-                        let plan = Arc::new(draw(self.seed, number));
+                        let plan = Arc::new(Means::here().fit(draw(self.seed, number)));
                         let (verdict, failure) = one(&plan);
                         let mut outcome = outcome.lock().unwrap_or_else(PoisonError::into_inner);
                         let (score, broken) = &mut *outcome;

@@ -5,19 +5,34 @@ use std::time::Duration;
 
 use emulator::{IdStyle, InitType, KilledAs, Mishap, Part, Reason, RecordOrder, SubscriptionAnswer};
 
-use super::plan::{Bad, Call, End, Plan, SHARED_TIMEOUT, SHORT_TIMEOUT, Spell, TIMEOUT};
+use super::plan::{Bad, Call, End, Large, Plan, SHARED_TIMEOUT, SHORT_TIMEOUT, Spell, TIMEOUT};
 use super::random::Random;
-use crate::destination::{Act, Door};
+use super::trouble::Reach;
 use crate::script::Flood;
+
+mod destination;
+mod troubles;
 
 /// Ids of one invocation's documents lie below the next one's.
 const IDS_PER_CALL: u64 = 0x10_0000;
+/// Where ids of the documents lie that are too large, and how many each has.
+const LARGE_IDS: u64 = 0xe_0000;
+const IDS_PER_LARGE: u64 = 0x100;
+/// The memory of functions that are held to it.
+const LIMITED_MB: u32 = 128;
+/// By how much the destination's clock is off: less and more than signatures may be.
+const CLOCKS_S: [i64; 4] = [-3600, -200, 200, 3600];
 /// What marks ids as the plan's; the platform's have any digits.
 const OWN_IDS: u64 = 0xf1f2_0000_0000_0000;
 
 /// Whether an id is one that plans use: fewer than 4,096 calls. One of the platform's looks like it once in four billion.
 pub fn is_own(id: u64) -> bool {
     id & 0xffff_ffff_0000_0000 == OWN_IDS
+}
+
+/// The id of the large document that this one, or the subsegment of this id, belongs to.
+pub fn large_of(id: u64) -> Option<u64> {
+    (is_own(id) && id & 0xf_0000 == LARGE_IDS).then_some(id - id % IDS_PER_LARGE)
 }
 
 impl Plan {
@@ -28,15 +43,20 @@ impl Plan {
         let is_managed = init_type.is_managed();
         let times_out = !is_managed && random.in_hundred(25);
         let breaks = !is_managed && random.in_hundred(35);
+        let reach = Reach::draw(&mut random);
+        let memory_mb = random.in_hundred(25).then_some(LIMITED_MB);
         let groups = match init_type {
             InitType::ManagedInstances { max_concurrency } => {
                 let together = u64::from(max_concurrency);
                 let size = if together > 8 { Size::Small } else { Size::Any };
                 groups(&mut random, 1..=3, (together, size), &[End::Answers, End::Raises])
             }
-            _ => groups(&mut random, 3..=14, (1, Size::Any), &ends(times_out, breaks)),
+            _ => {
+                let ends = ends(times_out, breaks, memory_mb.is_some());
+                groups(&mut random, 3..=14, (1, Size::Any), &ends)
+            }
         };
-        Self {
+        let mut plan = Self {
             seed,
             number,
             id_style: id_style(&mut random, is_managed),
@@ -52,8 +72,8 @@ impl Plan {
             mishaps: mishaps(&mut random),
             invoke_event_delay: rarely(&mut random, 10, 1..=40),
             groups,
-            acts: acts(&mut random),
-            doors: doors(&mut random),
+            acts: destination::acts(&mut random),
+            troubles: Vec::new(),
             standstills: standstills(&mut random, is_managed, times_out),
             is_mended: random.in_hundred(70),
             reason: random.one_of(&[
@@ -63,7 +83,17 @@ impl Plan {
                 Reason::Failure,
             ]),
             has_proxy: random.in_hundred(30),
-        }
+            reach,
+            memory_mb,
+            clock_ahead_s: if random.in_hundred(15) {
+                random.one_of(&CLOCKS_S)
+            } else {
+                0
+            },
+            is_renewed: false,
+        };
+        plan.draw_troubles(&mut random);
+        plan
     }
 
     /// The plan of a sandbox where nothing happens but standstills, through so many invocations.
@@ -98,18 +128,22 @@ impl Plan {
             invoke_event_delay: Duration::ZERO,
             groups,
             acts: Vec::new(),
-            doors: Vec::new(),
+            troubles: Vec::new(),
             standstills,
             is_mended: true,
             reason: Reason::Spindown,
             has_proxy: random.in_hundred(30),
+            reach: Reach::default(),
+            memory_mb: None,
+            clock_ahead_s: 0,
+            is_renewed: false,
         }
     }
 }
 
 fn init_type(random: &mut Random) -> InitType {
     match random.within(0..=9) {
-        0 => InitType::SnapStart {
+        0 | 3 => InitType::SnapStart {
             published: Duration::from_secs(random.within(60..=3 * 24 * 3600)),
         },
         1 => InitType::ManagedInstances {
@@ -160,10 +194,11 @@ fn variables(random: &mut Random) -> Vec<(&'static str, String)> {
         &["adaptive", "end", "continuous", "periodic:200ms"],
     );
     maybe(20, "FLUOROSCOPE_RESCUE", &["all", "none"]);
+    maybe(10, "FLUOROSCOPE_METRICS", &["emf"]);
     variables
 }
 
-fn ends(times_out: bool, breaks: bool) -> Vec<End> {
+fn ends(times_out: bool, breaks: bool, is_limited: bool) -> Vec<End> {
     let mut ends = vec![End::Answers; 9];
     ends.push(End::Raises);
     if times_out {
@@ -171,6 +206,9 @@ fn ends(times_out: bool, breaks: bool) -> Vec<End> {
     }
     if breaks {
         ends.extend([End::Exits, End::IsKilled]);
+    }
+    if breaks && is_limited {
+        ends.push(End::RunsOut);
     }
     ends
 }
@@ -201,6 +239,8 @@ fn quiet(number: u64) -> Call {
         opened: Vec::new(),
         repeated: Vec::new(),
         posted: Vec::new(),
+        large: Vec::new(),
+        damage: None,
         works: Duration::ZERO,
         end: End::Answers,
     }
@@ -223,6 +263,7 @@ fn call(random: &mut Random, number: u64, size: Size, ends: &[End]) -> Call {
             _ if size == Size::Small => random.within(1..=8),
             0..=6 => random.within(1..=8),
             7 | 8 => random.within(20..=120),
+            _ if random.in_hundred(10) => random.within(1500..=3000),
             _ => random.within(200..=500),
         };
         call.floods.push(flood(random, number, place, documents));
@@ -245,6 +286,15 @@ fn call(random: &mut Random, number: u64, size: Size, ends: &[End]) -> Call {
     if random.in_hundred(20) {
         call.posted = (16..16 + random.within(1..=60)).map(single).collect();
     }
+    if random.in_hundred(12) {
+        call.large = (0..random.within(1..=2))
+            .map(|place| Large {
+                id: OWN_IDS + number * IDS_PER_CALL + LARGE_IDS + place * IDS_PER_LARGE,
+                children: random.within(2..=5),
+                child_bytes: usize::try_from(random.within(33..=45)).expect("small numbers") * 1024,
+            })
+            .collect();
+    }
     call
 }
 
@@ -253,7 +303,9 @@ fn flood(random: &mut Random, call: u64, place: u64, documents: u64) -> Flood {
         first_id: OWN_IDS + call * IDS_PER_CALL + place * 0x1000,
         documents,
         sockets: random.one_of(&[1, 1, 2, 4]),
-        filler_bytes: if documents > 10 {
+        filler_bytes: if documents > 1000 {
+            0
+        } else if documents > 10 {
             random.one_of(&[200, 1024])
         } else {
             random.one_of(&[0, 200, 1024, 20_000, 60_000])
@@ -307,66 +359,6 @@ fn mishap(random: &mut Random, may_lose: bool) -> Mishap {
     mishap
 }
 
-fn acts(random: &mut Random) -> Vec<Act> {
-    let faults_in_hundred = random.one_of(&[0, 15, 15, 50]);
-    let calls = random.within(0..=40);
-    (0..calls)
-        .map(|_| {
-            if random.in_hundred(faults_in_hundred) {
-                act(random)
-            } else {
-                Act::Take
-            }
-        })
-        .collect()
-}
-
-fn act(random: &mut Random) -> Act {
-    let millis = Duration::from_millis;
-    match random.within(0..=17) {
-        0 => Act::TakeAndClose,
-        1 => Act::TakeAndReset,
-        2 => Act::TakeAndResetHalfway,
-        3 => Act::TakeAndCloseHalfway,
-        4 => Act::TakeAndStall,
-        5 => Act::TakeSlowly(millis(random.within(1..=3))),
-        6 => Act::TakeLate(millis(random.within(1..=400))),
-        7 => Act::unprocessed(random.one_of(&[
-            "ThrottlingException",
-            "InternalFailure",
-            "InvalidSegment",
-            "InvalidId",
-        ])),
-        8 => Act::unprocessed_containing("InternalFailure", "single"),
-        9 => Act::throttled(random.one_of(&[None, Some("1"), Some("0")])),
-        10 => Act::ResetUnread,
-        11 => Act::Reset,
-        12 => Act::HalfClose,
-        13 => Act::Stall,
-        14 => Act::Garbage,
-        15 => Act::status(random.one_of(&[400, 413])),
-        _ => Act::status(random.one_of(&[408, 500, 502, 503, 504])),
-    }
-}
-
-fn doors(random: &mut Random) -> Vec<Spell<Door>> {
-    if random.in_hundred(60) {
-        return Vec::new();
-    }
-    let count = random.within(1..=4);
-    spells(random, count, |random| Spell {
-        after: Duration::from_millis(random.within(1..=400)),
-        what: random.one_of(&[
-            Door::Closed,
-            Door::Closed,
-            Door::Silent,
-            Door::Resets,
-            Door::Babbles,
-        ]),
-        lasts: Duration::from_millis(random.within(1..=900)),
-    })
-}
-
 fn standstills(random: &mut Random, is_managed: bool, times_out: bool) -> Vec<Spell<Part>> {
     // Nothing stops a managed instance; where a timeout is near, a standstill would bring it about.
     if is_managed || times_out || random.in_hundred(40) {
@@ -416,7 +408,9 @@ mod tests {
             let calls = plan.groups.iter().flatten();
             let documents: Vec<(u64, bool)> = calls
                 .flat_map(|call| {
-                    let posted = call.posted.iter().map(|id| (*id, false));
+                    let posted = call.posted.iter().copied();
+                    let large = call.large.iter().flat_map(|large| large.ids());
+                    let posted = posted.chain(large).map(|id| (id, false));
                     call.documents().into_iter().chain(posted)
                 })
                 .collect();

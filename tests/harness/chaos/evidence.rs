@@ -25,6 +25,14 @@ pub struct Evidence {
     pub kernel: Kernel,
     /// Processes that are still there.
     pub left_over: Vec<u32>,
+    /// Records of spill files that the test destroyed.
+    pub harmed: u64,
+    /// Documents that wait in spill files after the end.
+    pub left_in_files: u64,
+    /// Files where a link leads that was put in the place of the spill files' folder.
+    pub strayed: usize,
+    /// Questions that the extension's name server got.
+    pub questions: u64,
 }
 
 /// What a caller got.

@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use emulator::{IdStyle, InitType, KilledAs, Mishap, Part, Reason, SubscriptionAnswer};
 
-use crate::destination::{Act, Door};
+use super::trouble::{Damage, Reach, Trouble};
+use crate::destination::Act;
 use crate::script::{Flood, Script};
 
 /// The function's timeout where none is to be reached. A runtimeDone that is lost costs one invocation all of it.
@@ -15,6 +16,9 @@ pub const TIMEOUT: Duration = Duration::from_secs(4);
 pub const SHARED_TIMEOUT: Duration = Duration::from_secs(12);
 /// The function's timeout in sandboxes where one is.
 pub const SHORT_TIMEOUT: Duration = Duration::from_millis(2500);
+
+/// Bytes that no function here has.
+const TOO_MUCH: u64 = 512 * 1024 * 1024;
 
 /// One sandbox's life.
 #[derive(Debug, Clone, PartialEq)]
@@ -43,8 +47,8 @@ pub struct Plan {
     pub groups: Vec<Vec<Call>>,
     /// What becomes of calls to the destination, in turn.
     pub acts: Vec<Act>,
-    /// What becomes of connections to it, in turn.
-    pub doors: Vec<Spell<Door>>,
+    /// What else is wrong: rows at the same time, the troubles of a row in turn.
+    pub troubles: Vec<Vec<Spell<Trouble>>>,
     /// What stands still, in turn; then from the first again.
     pub standstills: Vec<Spell<Part>>,
     /// Whether the destination works again before the sandbox ends.
@@ -53,6 +57,14 @@ pub struct Plan {
     pub reason: Reason,
     /// Whether the runtime is started by the exec wrapper and talks to Lambda through the proxy.
     pub has_proxy: bool,
+    /// How it finds its destination.
+    pub reach: Reach,
+    /// The function's memory, if its processes are held to it.
+    pub memory_mb: Option<u32>,
+    /// By how much the destination's clock is ahead.
+    pub clock_ahead_s: i64,
+    /// Whether the destination gives out new credentials when it is asked.
+    pub is_renewed: bool,
 }
 
 /// Something that lasts for a time.
@@ -83,10 +95,44 @@ pub struct Call {
     pub repeated: Vec<u64>,
     /// Subsegments that come by TCP, all in one request.
     pub posted: Vec<u64>,
+    /// Documents beyond X-Ray's size, which come by TCP too.
+    pub large: Vec<Large>,
+    /// What is done to the spill files just before it.
+    pub damage: Option<Damage>,
     /// How long it works before its end.
     pub works: Duration,
     /// How it ends.
     pub end: End,
+}
+
+/// A subsegment with children, of which no two fit in one document.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Large {
+    /// Its id; its children's follow.
+    pub id: u64,
+    /// How many.
+    pub children: u64,
+    /// About the bytes of each.
+    pub child_bytes: usize,
+}
+
+impl Large {
+    /// Its own id and its children's.
+    pub fn ids(&self) -> std::ops::RangeInclusive<u64> {
+        self.id..=self.id + self.children
+    }
+
+    fn document(&self) -> serde_json::Value {
+        let filler = "m".repeat(self.child_bytes);
+        let child = |id: u64| {
+            serde_json::json!({
+                "id": format!("{id:016x}"), "name": "child", "start_time": 1_700_000_000.5,
+                "end_time": 1_700_000_000.75, "metadata": { "default": { "filler": filler } },
+            })
+        };
+        let children: Vec<_> = self.ids().skip(1).map(child).collect();
+        serde_json::json!({ "id": format!("{:016x}", self.id), "name": "large", "subsegments": children })
+    }
 }
 
 /// How an invocation ends.
@@ -100,6 +146,8 @@ pub enum End {
     Exits,
     /// The runtime is killed.
     IsKilled,
+    /// The runtime takes more memory than there is, and is killed for it.
+    RunsOut,
     /// It runs until its timeout.
     TimesOut,
 }
@@ -167,6 +215,11 @@ impl Call {
         format!("posted {}", self.number)
     }
 
+    /// What it says when the large ones were taken.
+    pub fn word_of_large(&self) -> String {
+        format!("put {}", self.number)
+    }
+
     /// The event.
     pub fn script(&self) -> Script {
         let mut script = Script::new();
@@ -190,12 +243,17 @@ impl Call {
             let documents: Vec<_> = self.posted.iter().map(subsegment).collect();
             script = script.put(&documents, &self.word_of_posted());
         }
+        if !self.large.is_empty() {
+            let documents: Vec<_> = self.large.iter().map(Large::document).collect();
+            script = script.put(&documents, &self.word_of_large());
+        }
         script = script.say(&self.word()).work_ms(millis(self.works));
         match self.end {
             End::Answers => script.answer(&self.answer()),
             End::Raises => script.raise(),
             End::Exits => script.exit(),
             End::IsKilled => script.killed(),
+            End::RunsOut => script.fill(TOO_MUCH),
             End::TimesOut => script.work_ms(60_000),
         }
     }

@@ -13,7 +13,7 @@ use tokio_rustls::TlsAcceptor;
 
 use super::act::Act;
 use super::door::Door;
-use super::http::{Answer, Line, Request, Wire, begins_call, pause, write};
+use super::http::{Answer, GONE_BEHIND, Line, Request, Wire, begins_call, pause, write};
 use super::record::{Call, Document};
 use super::state::{Inner, State};
 
@@ -104,6 +104,7 @@ async fn call(line: &mut Line<impl Wire>, connection: usize, state: &State) -> i
         act: act.clone(),
         refused: None,
         is_acknowledged: false,
+        is_answered: false,
         acknowledged_at: None,
     };
     if act == Act::ResetUnread {
@@ -117,8 +118,13 @@ async fn call(line: &mut Line<impl Wire>, connection: usize, state: &State) -> i
     call.documents = documents(&request.body);
     let answer = state.change(|inner| judge(inner, &mut call));
     let place = state.record(call);
-    perform(line, &act, &answer).await?;
-    state.acknowledged(place);
+    let performed = perform(line, &act, &answer).await;
+    match &performed {
+        Ok(()) => state.acknowledged(place),
+        Err(error) if error.kind() == GONE_BEHIND => state.answered(place),
+        Err(_) => {}
+    }
+    performed?;
     if act == Act::TakeAndClose {
         line.get_mut().shutdown().await?;
         return Err(io::ErrorKind::NotConnected.into());
@@ -293,23 +299,29 @@ async fn perform(line: &mut Line<impl Wire>, act: &Act, answer: &Answer) -> io::
             write(line, &whole).await
         }
         Act::TakeSlowly(time) => {
-            for byte in whole {
+            for byte in half {
                 pause(line, *time).await?;
-                write(line, &[byte]).await?;
+                let written = write(line, &[*byte]).await;
+                written.map_err(|_| io::ErrorKind::UnexpectedEof)?;
             }
-            Ok(())
+            pause(line, *time).await?;
+            write(line, whole.get(half.len()..).unwrap_or_default()).await
         }
         Act::TakeAndReset | Act::Reset | Act::ResetUnread => {
             reset(line.get_ref().socket());
             Err(io::ErrorKind::ConnectionReset.into())
         }
         Act::TakeAndResetHalfway => {
-            write(line, half).await?;
+            write(line, half)
+                .await
+                .map_err(|_| io::ErrorKind::UnexpectedEof)?;
             reset(line.get_ref().socket());
             Err(io::ErrorKind::ConnectionReset.into())
         }
         Act::TakeAndCloseHalfway => {
-            write(line, half).await?;
+            write(line, half)
+                .await
+                .map_err(|_| io::ErrorKind::UnexpectedEof)?;
             Err(io::ErrorKind::NotConnected.into())
         }
         Act::HalfClose => {

@@ -110,6 +110,9 @@ impl Answer {
     }
 }
 
+/// What it means that the other side was gone when everything had been written: before, or after it had read it.
+pub(super) const GONE_BEHIND: io::ErrorKind = io::ErrorKind::ConnectionAborted;
+
 /// Writes everything; an error if the other side had gone by then.
 pub(super) async fn write(line: &mut Line<impl Wire>, bytes: &[u8]) -> io::Result<()> {
     line.get_mut().write_all(bytes).await?;
@@ -134,7 +137,7 @@ async fn check_presence(line: &mut Line<impl Wire>) -> io::Result<()> {
     poll_fn(|context| {
         Poll::Ready(match Pin::new(&mut *line).poll_fill_buf(context) {
             Poll::Pending => Ok(()),
-            Poll::Ready(Ok([])) => Err(io::ErrorKind::UnexpectedEof.into()),
+            Poll::Ready(Ok([])) => Err(GONE_BEHIND.into()),
             Poll::Ready(Ok(_)) => Ok(()),
             Poll::Ready(Err(error)) => Err(error),
         })

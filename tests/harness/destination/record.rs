@@ -54,6 +54,9 @@ pub struct Call {
     pub refused: Option<&'static str>,
     /// Whether the whole answer was there while the other side still listened.
     pub is_acknowledged: bool,
+    /// Whether the whole answer was written, and the other side had left when that was looked at: nobody knows
+    /// whether it had read it.
+    pub is_answered: bool,
     /// When it was.
     pub acknowledged_at: Option<Instant>,
 }

@@ -111,6 +111,15 @@ impl State {
         })
     }
 
+    /// The answer to a recorded call was written, and the other side was gone.
+    pub(super) fn answered(&self, place: usize) {
+        self.change(|inner| {
+            if let Some(call) = inner.received.calls.get_mut(place) {
+                call.is_answered = true;
+            }
+        });
+    }
+
     /// The answer to a recorded call was there while the other side still listened.
     pub(super) fn acknowledged(&self, place: usize) {
         self.change(|inner| {

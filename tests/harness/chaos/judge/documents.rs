@@ -12,11 +12,12 @@ use std::time::{Duration, Instant};
 use emulator::What;
 use serde_json::Value;
 
+use super::files;
 use super::verdict::Verdict;
-use crate::chaos::draw::is_own;
+use crate::chaos::draw::{is_own, large_of};
 use crate::chaos::evidence::Evidence;
 use crate::chaos::plan::{Call as Invocation, End, Plan};
-use crate::destination::{Act, Call};
+use crate::destination::{Act, Call, Document};
 
 /// An answer is there for so long before it is certain that it was read.
 const READING: Duration = Duration::from_millis(250);
@@ -45,6 +46,7 @@ type Key = (String, bool);
 struct Totals {
     udp: u64,
     tcp: u64,
+    part: u64,
     sent: u64,
     repeated: u64,
     /// Open ones that were left out for what came of them: their complete form, or the evidence of a failure.
@@ -68,6 +70,7 @@ pub(super) fn judge(plan: &Plan, evidence: &Evidence) -> Verdict {
     check_received(&totals, &sent, evidence, &mut verdict.problems);
     check_calls(&totals, evidence, &mut verdict);
     check_missing(&totals, &sent, evidence, &mut verdict);
+    verdict.problems.extend(files::check(plan, evidence, &tallies));
     verdict
 }
 
@@ -114,6 +117,7 @@ impl Totals {
         Self {
             udp: sum("/received/udp"),
             tcp: sum("/received/tcp"),
+            part: sum("/received/part"),
             sent: sum("/sent"),
             repeated: sum("/repeated"),
             superseded: sum("/superseded") + sum("/evidence"),
@@ -145,6 +149,8 @@ struct Sent {
     bad: (u64, u64),
     /// Documents that came by TCP: at least, at most.
     posted: (u64, u64),
+    /// Documents that cutting the large ones of them makes: at least, at most.
+    parts: (u64, u64),
     /// Datagrams with nothing in them: not counted, unless they were shed before anybody looked.
     empty: u64,
 }
@@ -158,11 +164,13 @@ impl Sent {
             datagrams: (0, 0),
             bad: (0, 0),
             posted: (0, 0),
+            parts: (0, 0),
             empty: 0,
         };
         for invocation in plan.groups.iter().flatten() {
             sent.add(invocation, evidence);
             sent.add_posted(invocation, evidence);
+            sent.add_large(invocation, evidence);
         }
         sent
     }
@@ -200,6 +208,23 @@ impl Sent {
             self.maybe.extend(keys);
         }
     }
+
+    /// Of the children of a large one at most one stays with it.
+    fn add_large(&mut self, invocation: &Invocation, evidence: &Evidence) {
+        let was_taken = evidence.function_said(&invocation.word_of_large());
+        for large in &invocation.large {
+            let keys = large.ids().map(|id| (format!("{id:016x}"), false));
+            self.posted.1 += 1;
+            self.parts.1 += large.children;
+            if was_taken {
+                self.surely.extend(keys);
+                self.posted.0 += 1;
+                self.parts.0 += large.children - 1;
+            } else {
+                self.maybe.extend(keys);
+            }
+        }
+    }
 }
 
 /// Whether the function got as far as its word. Of a runtime that ended, the last line may be lost.
@@ -208,7 +233,7 @@ fn has_sent(invocation: &Invocation, evidence: &Evidence) -> bool {
         let has_ended = match invocation.end {
             End::Answers => answer.text.contains(&invocation.answer()),
             End::Raises => answer.text.contains("it went wrong"),
-            End::Exits | End::IsKilled | End::TimesOut => false,
+            End::Exits | End::IsKilled | End::RunsOut | End::TimesOut => false,
         };
         answer.call == invocation.number && has_ended
     };
@@ -231,6 +256,13 @@ fn check_received(totals: &Totals, sent: &Sent, evidence: &Evidence, problems: &
         problems.push(format!(
             "{} documents were received by TCP, of {least} to {most} that were posted",
             totals.tcp
+        ));
+    }
+    let (least, most) = sent.parts;
+    if !(least..=most).contains(&totals.part) {
+        problems.push(format!(
+            "{} parts were made of documents that are too large, of {least} to {most} that they have",
+            totals.part
         ));
     }
     let (least, most) = sent.bad;
@@ -256,7 +288,11 @@ enum Heard {
 
 fn heard(call: &Call, evidence: &Evidence, standstills: &[(Instant, Instant)]) -> Heard {
     let Some(at) = call.acknowledged_at.filter(|_| call.is_acknowledged) else {
-        return Heard::Not;
+        return if call.is_answered {
+            Heard::Maybe
+        } else {
+            Heard::Not
+        };
     };
     let until = at + READING;
     let stood_still = standstills
@@ -284,12 +320,13 @@ fn check_calls(totals: &Totals, evidence: &Evidence, verdict: &mut Verdict) {
     for (place, call) in evidence.received.calls.iter().enumerate() {
         let heard = heard(call, evidence, &standstills);
         for document in call.documents.iter().filter(|document| document.is_taken) {
-            let key = key_of(&document.id, &document.text);
-            *taken.entry(key.clone()).or_default() += 1;
+            *taken.entry(key_of(document)).or_default() += 1;
             match heard {
                 Heard::Surely => {
                     surely += 1;
-                    acknowledged.entry(key).or_insert((0, place)).0 += 1;
+                    for key in keys_in(document) {
+                        acknowledged.entry(key).or_insert((0, place)).0 += 1;
+                    }
                 }
                 Heard::Maybe => maybe += 1,
                 Heard::Not => {}
@@ -316,7 +353,7 @@ fn check_calls(totals: &Totals, evidence: &Evidence, verdict: &mut Verdict) {
 
 /// How often a document may be taken: those that the function sends twice are the plan's last.
 fn allowed(key: &Key) -> u64 {
-    let id = u64::from_str_radix(&key.0, 16).unwrap_or_default();
+    let id = number(&key.0).unwrap_or_default();
     if is_own(id) && id & 0xf_fff8 == 0xf_0008 {
         2
     } else {
@@ -325,8 +362,40 @@ fn allowed(key: &Key) -> u64 {
 }
 
 /// A document's id, and whether it is still open.
-fn key_of(id: &str, text: &str) -> Key {
-    (id.to_owned(), text.contains("\"in_progress\":true"))
+fn key_of(document: &Document) -> Key {
+    (
+        document.id.clone(),
+        document.text.contains("\"in_progress\":true"),
+    )
+}
+
+/// The same with those of the plan's subsegments that it has in it.
+fn keys_in(document: &Document) -> Vec<Key> {
+    let mut keys = vec![key_of(document)];
+    if number(&document.id).is_some_and(is_own) && document.text.contains("\"subsegments\"") {
+        let document: Value = serde_json::from_str(&document.text).unwrap_or_default();
+        let children = document["subsegments"].as_array().into_iter().flatten();
+        let ids = children.filter_map(|child| child["id"].as_str());
+        keys.extend(ids.map(|id| (id.to_owned(), false)));
+    }
+    keys
+}
+
+fn number(id: &str) -> Option<u64> {
+    u64::from_str_radix(id, 16).ok()
+}
+
+/// How many documents have to be lost for these to be missing: a large one goes with one child at most.
+fn losses(missing: &[&Key]) -> u64 {
+    let mut of_large: BTreeMap<u64, u64> = BTreeMap::new();
+    let mut losses = 0;
+    for (id, _) in missing {
+        match number(id).and_then(large_of) {
+            Some(large) => *of_large.entry(large).or_default() += 1,
+            None => losses += 1,
+        }
+    }
+    losses + of_large.values().map(|missing| missing.div_ceil(2)).sum::<u64>()
 }
 
 /// Documents that are nowhere at the destination are counted losses, and nothing came that nobody sent.
@@ -334,14 +403,14 @@ fn check_missing(totals: &Totals, sent: &Sent, evidence: &Evidence, verdict: &mu
     let documents = evidence.received.calls.iter().flat_map(|call| &call.documents);
     let taken: BTreeSet<Key> = documents
         .filter(|document| document.is_taken)
-        .map(|document| key_of(&document.id, &document.text))
+        .flat_map(keys_in)
         .collect();
     let missing: Vec<&Key> = sent.surely.difference(&taken).collect();
     let lost = totals.lost();
     verdict.lost = u64::try_from(lost.max(0)).unwrap_or(u64::MAX);
     // An open subsegment may be left out for its complete form.
     let excused = verdict.lost + totals.superseded + evidence.kernel.drops();
-    if u64::try_from(missing.len()).unwrap_or(u64::MAX) > excused {
+    if losses(&missing) > excused {
         verdict.problems.push(format!(
             "{} documents never came to the destination, {} lost by the extension's account: {:?}",
             missing.len(),
@@ -356,9 +425,7 @@ fn check_missing(totals: &Totals, sent: &Sent, evidence: &Evidence, verdict: &mu
         ));
     }
     let is_planned = |key: &&Key| sent.surely.contains(*key) || sent.maybe.contains(*key);
-    let own = taken
-        .iter()
-        .filter(|key| u64::from_str_radix(&key.0, 16).is_ok_and(is_own));
+    let own = taken.iter().filter(|key| number(&key.0).is_some_and(is_own));
     let unplanned: Vec<&Key> = own.filter(|key| !is_planned(key)).collect();
     if !unplanned.is_empty() {
         verdict
@@ -374,6 +441,6 @@ fn check_missing(totals: &Totals, sent: &Sent, evidence: &Evidence, verdict: &mu
     }
 }
 
-fn count(tally: &Value, pointer: &str) -> u64 {
+pub(super) fn count(tally: &Value, pointer: &str) -> u64 {
     tally.pointer(pointer).and_then(Value::as_u64).unwrap_or_default()
 }

@@ -4,12 +4,12 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use emulator::{Exit, What};
+use extension::limits::FLUSH_MAX;
 
+use super::holds::{self, Hold};
 use crate::chaos::evidence::{Answer, Evidence, delivered};
 use crate::chaos::plan::{Call, End, Plan};
 
-/// Longest hold after the runtime's end is known (`FLUSH_MAX`), and half as long again for the work itself.
-const HOLD_MAX: Duration = Duration::from_millis(1500);
 /// Longest wait for the first record ever, in an environment that promises records and delivers none.
 const PROOF_MAX: Duration = Duration::from_millis(1000);
 /// What a handler may take beyond its own work.
@@ -34,7 +34,7 @@ struct Course {
 /// Callers that got the wrong answer, and invocations that were held or ended otherwise than planned.
 pub(super) fn invocations(plan: &Plan, evidence: &Evidence) -> Vec<String> {
     let courses = courses(evidence);
-    let mut problems = Vec::new();
+    let (mut problems, mut holds) = (Vec::new(), Vec::new());
     for call in plan.groups.iter().flatten() {
         let Some(answer) = evidence.answers.iter().find(|answer| answer.call == call.number) else {
             problems.push(format!("call {} got no answer", call.number));
@@ -51,8 +51,22 @@ pub(super) fn invocations(plan: &Plan, evidence: &Evidence) -> Vec<String> {
             problems.push(format!("call {} ({:?}) got {answer:?}", call.number, call.end));
         }
         problems.extend(held(plan, evidence, call, &course));
+        holds.extend(course.hold(call.number));
+    }
+    // Nobody waits for the extension of a managed instance.
+    if !plan.init_type.is_managed() {
+        problems.extend(holds::check(evidence, holds));
     }
     problems
+}
+
+impl Course {
+    /// From its end, as the extension heard of it, to the extension's next; nothing if that was asked for before.
+    fn hold(&self, call: u64) -> Option<Hold> {
+        let (until, _) = self.ended?;
+        let from = self.told?.max(self.responded?);
+        (from < until).then_some(Hold { call, from, until })
+    }
 }
 
 fn is_right(call: &Call, answer: &Answer) -> bool {
@@ -61,6 +75,7 @@ fn is_right(call: &Call, answer: &Answer) -> bool {
         End::Raises => (true, "it went wrong".to_owned()),
         End::Exits => (true, "Runtime exited with error: exit status 3".to_owned()),
         End::IsKilled => (true, "Runtime exited with error: signal: killed".to_owned()),
+        End::RunsOut => (true, "Runtime.OutOfMemory".to_owned()),
         End::TimesOut => (true, "Task timed out".to_owned()),
     };
     answer.status == 200 && answer.is_error == is_error && answer.text.contains(&text)
@@ -71,7 +86,7 @@ fn expected_status(plan: &Plan, call: &Call) -> &'static str {
     match call.end {
         End::Raises if plan.init_type.is_managed() => "error",
         End::Answers | End::Raises => "success",
-        End::Exits | End::IsKilled => "error",
+        End::Exits | End::IsKilled | End::RunsOut => "error",
         End::TimesOut => "timeout",
     }
 }
@@ -103,14 +118,11 @@ fn held(plan: &Plan, evidence: &Evidence, call: &Call, course: &Course) -> Vec<S
             call.number, call.works
         ));
     }
-    let hold = ended.saturating_duration_since(responded);
-    let hold = hold.saturating_sub(stood_still(responded, ended));
-    let telemetry = course.told.map_or(plan.timeout.max(PROOF_MAX), |told| {
-        told.saturating_duration_since(responded)
-    });
-    if hold > telemetry + HOLD_MAX {
+    let held = ended.saturating_duration_since(responded);
+    let patience = plan.timeout.max(PROOF_MAX) + FLUSH_MAX;
+    if course.told.is_none() && held.saturating_sub(stood_still(responded, ended)) > patience {
         problems.push(format!(
-            "call {} was held for {hold:?} after its response; the end of its runtime was told after {telemetry:?}",
+            "call {} was held for {held:?} after its response; nobody told its end",
             call.number
         ));
     }

@@ -2,7 +2,9 @@
 //! twice without need, no segment of the platform's missing, no process left over.
 
 mod documents;
+mod files;
 mod harm;
+mod holds;
 mod segments;
 mod verdict;
 

@@ -6,6 +6,7 @@ use emulator::{Exit, What};
 
 use super::{documents, harm, segments};
 use crate::chaos::evidence::Evidence;
+use crate::chaos::met::Met;
 use crate::chaos::plan::Plan;
 
 /// What was found.
@@ -21,6 +22,8 @@ pub struct Verdict {
     pub forced_repeats: u64,
     /// Whether the machine kept a shutdown from ending in time: then nothing follows from what is missing.
     pub is_starved: bool,
+    /// What it went through.
+    pub met: Met,
 }
 
 /// What the extension leaves of a shutdown's time. Who waits longer for a processor cannot end in time.
@@ -34,6 +37,7 @@ pub fn judge(plan: &Plan, evidence: &Evidence) -> Verdict {
     verdict
         .problems
         .extend(segments::missing(plan, evidence, verdict.lost));
+    verdict.met = Met::of(evidence);
     verdict.is_starved = is_starved(evidence);
     if verdict.is_starved {
         verdict.problems.clear();
