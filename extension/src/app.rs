@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 
+use serde_json::Value;
 use tokio::sync::mpsc;
 use tokio::sync::mpsc::error::TrySendError;
 
@@ -11,7 +12,7 @@ use crate::inbound::backlog::Backlog;
 use crate::inbound::udp::DatagramSocket;
 use crate::lambda::lifecycle::{Gate, Signal};
 use crate::limits::{DATAGRAMS_AT_THE_END, DATAGRAMS_PER_LOOK, MEMORY_READ_EVERY};
-use crate::logging::Log;
+use crate::logging::{Line, Log};
 use crate::memory::{MemoryReader, heap};
 use crate::outbound::task::{Done, Job};
 use crate::pipeline::engine::Engine;
@@ -230,9 +231,19 @@ impl App {
         Some(reading)
     }
 
-    /// Counts what still lies in the socket, puts what is held where the next processes find it, and says the last
-    /// word.
+    /// Says the last word.
     fn finish(&mut self) {
+        let (metrics, word) = self.last_words();
+        if let Some(metrics) = metrics {
+            self.log.print(&metrics);
+        }
+        self.log.always(word);
+        self.open_gate();
+    }
+
+    /// Counts what still lies in the socket, and puts what is held where the next processes find it. The metrics
+    /// that are left, and the tally.
+    fn last_words(&mut self) -> (Option<Value>, Line) {
         while let Some(sign) = self.queues.signs.as_mut().and_then(SignReceiver::next_now) {
             self.engine.handle(Clock.now(), Event::Runtime(sign));
         }
@@ -251,8 +262,7 @@ impl App {
         }
         self.work(Event::Closing);
         self.finish_files();
-        self.log.always(self.engine.last_word());
-        self.open_gate();
+        (self.engine.untold_metrics(Clock.now()), self.engine.last_word())
     }
 
     /// All work on the files that follows, which the engine ends at the deadline.

@@ -3,9 +3,10 @@
 use model::size::ByteCount;
 
 use super::*;
-use crate::limits::SPILL_LIMIT;
+use crate::limits::{SHUTDOWN_MARGIN, SPILL_LIMIT};
 use crate::logging::Level;
 use crate::pipeline::engine::Config;
+use crate::pipeline::event::Stopping;
 use crate::pipeline::flush::Mode;
 use crate::pipeline::identity::{Emission, PlatformSegments, Rescue};
 use crate::pipeline::metrics::{MetricsFormat, OwnInit};
@@ -31,7 +32,7 @@ fn laden(temporary: &Temporary) -> (App, mpsc::Receiver<Job>) {
         },
         spool_budget: ByteCount::mib(64),
         process_budget: ByteCount::mib(1024),
-        metrics: MetricsFormat::Off,
+        metrics: MetricsFormat::Emf,
         own_init: OwnInit::default(),
         spills: true,
         seed: 1,
@@ -58,6 +59,37 @@ fn laden(temporary: &Temporary) -> (App, mpsc::Receiver<Job>) {
     let mut app = App::new(engine, None, queues, Log { level: Level::Error });
     app.keep_files(Store::new(&temporary.0, SPILL_LIMIT));
     (app, job_receiver)
+}
+
+#[tokio::test]
+async fn the_last_metrics_add_up_to_the_tally_with_what_came_after_everything_else() {
+    for reason in ["spindown", "timeout"] {
+        let temporary = Temporary::new();
+        let (mut app, _jobs) = laden(&temporary);
+        let socket = DatagramSocket::bind("127.0.0.1:0".parse().unwrap()).unwrap();
+        let straggler = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+        straggler.connect(socket.address().unwrap()).unwrap();
+        app.socket = Some(socket);
+        let stopping = Stopping {
+            reason: reason.into(),
+            deadline: Clock.now().after(SHUTDOWN_MARGIN),
+        };
+        assert!(app.work(Event::Stopping(stopping)));
+        straggler.send(b"no header").unwrap();
+        app.socket.as_ref().unwrap().readable().await;
+        let (metrics, word) = app.last_words();
+        let (metrics, tally) = (metrics.unwrap(), word.fields);
+        assert_eq!(tally["rejected"]["total"], 1);
+        for (metric, total) in [
+            ("DocumentsReceived", &tally["received"]["total"]),
+            ("DocumentsRejected", &tally["rejected"]["total"]),
+            ("DocumentsHeld", &tally["held"]),
+        ] {
+            assert_eq!(metrics[metric], *total, "{metric} after {reason}");
+        }
+        assert_eq!(tally["held_in_file"].as_u64() > Some(0), reason == "timeout");
+        assert!(app.engine.untold_metrics(Clock.now()).is_none());
+    }
 }
 
 #[test]

@@ -196,7 +196,7 @@ impl Engine {
             }
             self.leave_room();
             self.move_on(now);
-            self.report(now, false);
+            self.report(now);
         }
         self.work_on_files(now);
         std::mem::take(&mut self.effects)

@@ -5,6 +5,7 @@
 
 use model::time::Timestamp;
 use model::wire::xray_api::TelemetryRecord;
+use serde_json::Value;
 
 use super::super::event::Effect;
 use super::super::metrics::{Gauges, Metrics, MetricsFormat};
@@ -122,17 +123,23 @@ impl Engine {
         }
     }
 
-    /// Writes the metrics that are due; at SHUTDOWN what is left of them.
-    pub(super) fn report(&mut self, now: Timestamp, is_last: bool) {
+    /// Writes the metrics that are due.
+    pub(super) fn report(&mut self, now: Timestamp) {
+        let metrics = self.reports.metrics.as_mut();
+        if metrics.is_some_and(|metrics| metrics.is_due(now)) {
+            let line = self.untold_metrics(now);
+            self.effects.extend(line.map(Effect::Write));
+        }
+    }
+
+    /// What metrics have not told yet, if there is any: together with [`Self::last_word`], or they would not add up
+    /// to it.
+    pub fn untold_metrics(&mut self, now: Timestamp) -> Option<Value> {
         let gauges = Gauges {
             held: self.held_documents(),
             peak_resident: self.memory.peak().get(),
         };
-        if let Some(metrics) = &mut self.reports.metrics
-            && (metrics.is_due(now) || is_last)
-            && let Some(line) = metrics.line(now, &mut self.tally, gauges)
-        {
-            self.effects.push(Effect::Write(line));
-        }
+        let metrics = self.reports.metrics.as_mut()?;
+        metrics.line(now, &mut self.tally, gauges)
     }
 }

@@ -161,7 +161,6 @@ impl Engine {
             return;
         }
         self.phase = Phase::Stopped(stop.reason.clone());
-        self.report(self.now, true);
         self.effects.push(Effect::Finish);
     }
 }

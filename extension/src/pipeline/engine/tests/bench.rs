@@ -186,6 +186,7 @@ impl Bench {
             }
         }
         if is_finished {
+            self.metrics.extend(self.engine.untold_metrics(self.now));
             self.finished = Some(self.engine.last_word());
         }
         if self.filings.is_none() {
