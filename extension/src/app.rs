@@ -197,6 +197,7 @@ impl App {
                     }),
                     Effect::Next => self.open_gate(),
                     Effect::GiveBack => {
+                        self.backlog.shrink();
                         heap::give_back();
                         let reading = self.memory.process(self.backlog.bytes());
                         steps.push_front(Step::Read(Event::Memory(reading)));

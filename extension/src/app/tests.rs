@@ -93,6 +93,21 @@ async fn the_last_metrics_add_up_to_the_tally_with_what_came_after_everything_el
 }
 
 #[test]
+fn where_memory_gets_low_the_backlog_gives_back_the_room_that_a_burst_took() {
+    let temporary = Temporary::new();
+    let (mut app, _jobs) = laden(&temporary);
+    (0..1000).for_each(|_| app.backlog.push(vec![1].into()));
+    app.backlog.take(1000);
+    for (available, is_low) in [(ByteCount::mib(1000), false), (ByteCount::mib(60), true)] {
+        app.work(Event::Memory(Reading {
+            available: Some(available),
+            ..Reading::default()
+        }));
+        assert_eq!(app.backlog.places() == 0, is_low);
+    }
+}
+
+#[test]
 fn a_long_row_of_work_on_the_files_is_one_piece_to_a_turn() {
     let temporary = Temporary::new();
     let (mut app, _jobs) = laden(&temporary);

@@ -34,6 +34,17 @@ impl Backlog {
         }
     }
 
+    /// Gives back the room that a burst made it take.
+    pub fn shrink(&mut self) {
+        self.datagrams.shrink_to_fit();
+    }
+
+    /// Places in the queue, taken or not.
+    #[cfg(test)]
+    pub(crate) fn places(&self) -> usize {
+        self.datagrams.capacity()
+    }
+
     /// Whether nothing lies here, neither a datagram nor a count of lost ones.
     pub fn is_empty(&self) -> bool {
         self.datagrams.is_empty() && self.overrun == 0
@@ -117,6 +128,17 @@ mod tests {
         assert_eq!((backlog.len(), backlog.take_overrun()), (2, 0));
         backlog.push(vec![3; 1].into());
         assert_eq!((backlog.len(), backlog.take_overrun()), (2, 1));
+    }
+
+    #[test]
+    fn the_room_that_a_burst_took_is_given_back() {
+        let mut backlog = Backlog::default();
+        backlog.set_room(usize::MAX);
+        (0..1000).for_each(|_| backlog.push(vec![1].into()));
+        backlog.take(999);
+        assert!(backlog.places() >= 1000);
+        backlog.shrink();
+        assert_eq!((backlog.places(), backlog.len()), (1, 1));
     }
 
     #[test]

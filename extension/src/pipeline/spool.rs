@@ -167,6 +167,17 @@ impl Spool {
         self.shelves.release(is_due, attach);
     }
 
+    /// Gives back the room that a burst of documents made its queues take.
+    pub fn shrink(&mut self) {
+        self.shelves.shrink();
+    }
+
+    /// Places in the queues, taken or not.
+    #[cfg(test)]
+    pub(crate) fn places(&self) -> usize {
+        self.shelves.places()
+    }
+
     /// Takes ready documents for sending. None while a batch is on its way or nothing is ready.
     pub fn take(&mut self, limits: BatchLimits, order: Order) -> Option<Batch> {
         if self.is_sending() || self.shelves.ready_documents() == 0 {

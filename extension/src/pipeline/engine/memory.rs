@@ -9,13 +9,20 @@ use crate::limits::{HEAP_PAUSE, HEAP_ROOM};
 use crate::logging;
 
 impl Engine {
+    /// Places in the queues of documents, taken or not.
+    #[cfg(test)]
+    pub(super) fn places_for_documents(&self) -> usize {
+        self.spool.places()
+    }
+
     /// How much room the sandbox has left.
     pub fn level(&self) -> Level {
         self.memory.level()
     }
 
-    /// Has the allocator give back what it keeps: now, or a moment after `next` was asked for.
+    /// Has queues and the allocator give back what they keep: now, or a moment after `next` was asked for.
     fn give_back(&mut self) {
+        self.spool.shrink();
         self.memory.expect_less();
         self.effects.push(Effect::GiveBack);
     }
@@ -44,6 +51,8 @@ impl Engine {
             self.share_out(self.memory.share());
         }
         if is_changed && self.level() > Level::Normal {
+            // Once, however little it may be.
+            self.give_back();
             let name = self.level().name();
             let line = logging::Line::new(logging::Level::Warn, "little memory is left in the sandbox")
                 .with("level_of_memory", name)

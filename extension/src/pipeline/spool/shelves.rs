@@ -205,6 +205,24 @@ impl Shelves {
         fronts.into_iter().flatten().min_by_key(|entry| entry.sequence)
     }
 
+    /// Gives back the room that a burst made it take.
+    pub(super) fn shrink(&mut self) {
+        for value in Value::ALL {
+            let shelf = self.shelves.of_mut(value);
+            shelf.ready.shrink_to_fit();
+            shelf.waiting.shrink_to_fit();
+        }
+    }
+
+    #[cfg(test)]
+    pub(super) fn places(&self) -> usize {
+        let places = Value::ALL.map(|value| {
+            let shelf = self.shelves.of(value);
+            shelf.ready.capacity() + shelf.waiting.capacity()
+        });
+        places.iter().sum()
+    }
+
     pub(super) fn documents(&self) -> usize {
         self.documents
     }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use model::size::ByteCount;
 
-use super::bench::{Bench, S, done, header, reading, subsegment};
+use super::bench::{Bench, S, W, done, header, reading, start, subsegment, tracing};
 use crate::limits::HEAP_PAUSE;
 use crate::pipeline::event::Event;
 use crate::pipeline::memory::{Level, Process, Reading};
@@ -82,6 +82,30 @@ fn what_the_allocator_keeps_after_a_burst_is_given_back_once_next_was_asked_for(
     bench.accept();
     bench.wait(Duration::from_secs(9));
     assert_eq!((bench.nexts, bench.given_back), (2, 1));
+}
+
+#[test]
+fn where_memory_gets_low_queues_and_the_allocator_give_back_what_they_keep_at_once() {
+    let mut bench = Bench::new();
+    bench.invoke("r-1", &header(S));
+    bench.records([start("r-1", tracing(Some(S), W))]);
+    for id in 1..=1000 {
+        bench.subsegment(&format!("{id:016x}"), S);
+    }
+    bench.accept();
+    bench.records([done("r-1", "success")]);
+    bench.accept();
+    assert_eq!(bench.engine.held_documents(), 0);
+    // 256 MB: low below 32, critical below 16.
+    for (available, given_back) in [(200, 0), (32, 0), (31, 1), (30, 1), (15, 2)] {
+        bench.event(Event::Memory(reading(5, available)));
+        assert_eq!(bench.given_back, given_back, "{available}");
+        assert_eq!(
+            bench.engine.places_for_documents() == 0,
+            given_back > 0,
+            "{available}"
+        );
+    }
 }
 
 #[test]
