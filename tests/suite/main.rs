@@ -2,6 +2,7 @@
 
 mod bad_input;
 mod chaos;
+mod chaos_judge;
 mod clients;
 mod deadline;
 mod destination;

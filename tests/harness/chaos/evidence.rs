@@ -9,7 +9,7 @@ use super::kernel::Kernel;
 use crate::destination::Received;
 
 /// Everything that the judge looks at.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Evidence {
     /// What callers got, in the order of their answers.
     pub answers: Vec<Answer>,

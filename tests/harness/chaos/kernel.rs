@@ -5,7 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
 
 /// Its word, as far as it was asked.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct Kernel {
     /// Dropped datagrams by socket.
     drops: BTreeMap<String, u64>,

@@ -60,10 +60,15 @@ impl Met {
         ]))
     }
 
+    /// So often more.
+    pub fn note(&mut self, name: &'static str, times: u64) {
+        *self.0.entry(name).or_default() += times;
+    }
+
     /// In these as well.
     pub fn add(&mut self, other: &Self) {
         for (name, count) in &other.0 {
-            *self.0.entry(name).or_default() += count;
+            self.note(name, *count);
         }
     }
 }

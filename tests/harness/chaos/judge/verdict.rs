@@ -37,7 +37,7 @@ pub fn judge(plan: &Plan, evidence: &Evidence) -> Verdict {
     verdict
         .problems
         .extend(segments::missing(plan, evidence, verdict.lost));
-    verdict.met = Met::of(evidence);
+    verdict.met.add(&Met::of(evidence));
     verdict.is_starved = is_starved(evidence);
     if verdict.is_starved {
         verdict.problems.clear();
