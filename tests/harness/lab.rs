@@ -254,11 +254,20 @@ pub fn emitted(entry: &Entry, wanted: &str) -> bool {
     matches!(&entry.what, What::Emitted { kind, .. } if *kind == wanted)
 }
 
+/// The release build of the extension that scenarios are to play with, if somebody named one: what a debug build is
+/// too large or too slow for.
+pub fn released_extension() -> Option<PathBuf> {
+    std::env::var_os("FLUOROSCOPE_RELEASED_EXTENSION").map(PathBuf::from)
+}
+
 /// A program that the tests build, as `cargo xtask test` does.
 ///
 /// # Panics
 /// It was not built.
 pub fn binary(name: &str) -> PathBuf {
+    if let Some(released) = released_extension().filter(|_| name == "fluoroscope-extension") {
+        return released;
+    }
     let running = std::env::current_exe().expect("a running program knows its file");
     // Tests are in <target>/<profile>/deps, programs beside what they start.
     let folders = running.ancestors().skip(1).take(2);

@@ -1,5 +1,5 @@
 //! The memory budget of the process, by what the system says of it. Pages of files are counted apart in a debug build
-//! (see `tests::memory`); `cargo xtask bench` measures the release build.
+//! (see `tests::memory`); `FLUOROSCOPE_RELEASED_EXTENSION` names a release build to play with instead.
 
 use std::time::Duration;
 
