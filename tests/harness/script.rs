@@ -12,7 +12,7 @@ pub struct Flood {
     pub first_id: u64,
     /// How many.
     pub documents: u64,
-    /// Sockets, each with a thread of its own and the header line as another SDK writes it.
+    /// Sockets, each with a thread of its own; every other one spells header and JSON as another SDK does.
     pub sockets: u64,
     /// Bytes of metadata in each.
     pub filler_bytes: usize,

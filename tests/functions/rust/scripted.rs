@@ -43,6 +43,11 @@ async fn handle(event: LambdaEvent<Value>) -> Result<Value, Error> {
     Ok(answer)
 }
 
+/// JSON with spaces, as Python spells it.
+fn spaced(text: &str) -> String {
+    text.replace("\":", "\": ").replace(",\"", ", \"")
+}
+
 struct Recorder {
     socket: UdpSocket,
     header: TraceHeader,
@@ -159,7 +164,7 @@ impl Recorder {
                     let document = self.document(&json!({ "id": id, "name": format!("crowd {number}") }));
                     let datagram = format!("{FRAME}{document}");
                     if number.is_multiple_of(2) {
-                        datagram.replace("\":", "\": ").replace(",\"", ", \"")
+                        spaced(&datagram)
                     } else {
                         datagram
                     }
@@ -210,17 +215,18 @@ impl Recorder {
         let filler = "m".repeat(usize::try_from(number("filler_bytes"))?);
         let send_share = |socket: u64| -> Result<(), Error> {
             let recorder = Self::new(self.header.clone(), self.request_id.clone())?;
-            let frame = if socket.is_multiple_of(2) {
-                FRAME
-            } else {
-                OTHER_FRAME
-            };
             for place in (socket..documents).step_by(usize::try_from(sockets).unwrap_or(1)) {
                 let document = json!({
                     "id": format!("{:016x}", first + place), "name": "flood",
                     "metadata": { "default": { "filler": filler } },
                 });
-                recorder.send(format!("{frame}{}", recorder.document(&document)).as_bytes());
+                let document = recorder.document(&document);
+                let datagram = if socket.is_multiple_of(2) {
+                    format!("{FRAME}{document}")
+                } else {
+                    format!("{OTHER_FRAME}{}", spaced(&document))
+                };
+                recorder.send(datagram.as_bytes());
             }
             Ok(())
         };

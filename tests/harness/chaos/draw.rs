@@ -83,6 +83,7 @@ impl Plan {
                 Reason::Failure,
             ]),
             has_proxy: random.in_hundred(30),
+            is_undecided: false,
             reach,
             memory_mb,
             clock_ahead_s: if random.in_hundred(15) {
@@ -93,6 +94,10 @@ impl Plan {
             is_renewed: false,
         };
         plan.draw_troubles(&mut random);
+        if plan.has_proxy && plan.id_style == IdStyle::PassThrough && random.in_hundred(50) {
+            plan.is_undecided = true;
+            plan.variables.push(("FLUOROSCOPE_SAMPLE_RATE", "1".to_owned()));
+        }
         plan
     }
 
@@ -133,6 +138,7 @@ impl Plan {
             is_mended: true,
             reason: Reason::Spindown,
             has_proxy: random.in_hundred(30),
+            is_undecided: false,
             reach: Reach::default(),
             memory_mb: None,
             clock_ahead_s: 0,

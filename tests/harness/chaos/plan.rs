@@ -57,6 +57,8 @@ pub struct Plan {
     pub reason: Reason,
     /// Whether the runtime is started by the exec wrapper and talks to Lambda through the proxy.
     pub has_proxy: bool,
+    /// Whether callers leave the decision to trace to the proxy, which records everything.
+    pub is_undecided: bool,
     /// How it finds its destination.
     pub reach: Reach,
     /// The function's memory, if its processes are held to it.

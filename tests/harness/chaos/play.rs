@@ -98,13 +98,17 @@ async fn invoke(stage: Arc<Stage>, call: Call) -> Answer {
     }
 }
 
-/// A caller's decision to trace, with ids of its own.
+/// A caller's decision to trace with ids of its own, or its trace alone.
 fn header(plan: &Plan, call: &Call) -> String {
     let mut random = Random::branch(plan.seed ^ plan.number, call.number);
     let seconds = std::time::UNIX_EPOCH.elapsed().unwrap_or_default().as_secs();
     let (high, low) = (random.number() >> 32, random.number());
+    let root = format!("Root=1-{seconds:08x}-{high:08x}{low:016x}");
+    if plan.is_undecided {
+        return root;
+    }
     let parent = random.number() | 1;
-    format!("Root=1-{seconds:08x}-{high:08x}{low:016x};Parent={parent:016x};Sampled=1")
+    format!("{root};Parent={parent:016x};Sampled=1")
 }
 
 /// Brings things to a standstill by plan until the sandbox is over.

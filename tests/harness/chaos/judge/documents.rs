@@ -7,20 +7,18 @@
 //! - documents missing at the destination = losses that the tallies tell.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::Duration;
 
 use emulator::What;
 use serde_json::Value;
 
 use super::files;
+use super::heard::{Heard, deadlines, heard};
 use super::verdict::Verdict;
 use crate::chaos::draw::{is_own, large_of};
 use crate::chaos::evidence::Evidence;
 use crate::chaos::plan::{Call as Invocation, End, Plan};
-use crate::destination::{Act, Call, Document};
+use crate::destination::Document;
 
-/// An answer that takes longer may come when the call's time is over: a flush lets it go on for a second.
-const PROMPT: Duration = Duration::from_millis(900);
 /// Rejections that are the input's own fault, by the tally's names.
 const INPUT_REASONS: [&str; 9] = [
     "no_header",
@@ -64,7 +62,7 @@ pub(super) fn judge(plan: &Plan, evidence: &Evidence) -> Verdict {
     let sent = Sent::of(plan, evidence);
     verdict.documents = u64::try_from(sent.surely.len()).expect("a plan is small");
     check_received(&totals, &sent, evidence, &mut verdict.problems);
-    check_calls(&totals, evidence, &mut verdict);
+    check_calls(plan, &totals, evidence, &mut verdict);
     check_missing(&totals, &sent, evidence, &mut verdict);
     verdict.problems.extend(files::check(plan, evidence, &tallies));
     verdict
@@ -271,46 +269,14 @@ fn check_received(totals: &Totals, sent: &Sent, evidence: &Evidence, problems: &
     }
 }
 
-/// What is known of a call's answer.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Heard {
-    /// It was there, and somebody read it.
-    Surely,
-    /// It was there, but nobody may have been awake to read it in time.
-    Maybe,
-    /// It never was.
-    Not,
-}
-
-/// What is there while a process stands still, or waits for a processor, lies in its socket and is read when it goes
-/// on, whatever time it is then: neither is an excuse. What comes when the call's own time is over may find that
-/// the process has given it up: that repeat is forced.
-fn heard(call: &Call, evidence: &Evidence) -> Heard {
-    let Some(at) = call.acknowledged_at.filter(|_| call.is_acknowledged) else {
-        return if call.is_answered {
-            Heard::Maybe
-        } else {
-            Heard::Not
-        };
-    };
-    let ended = evidence.journal.iter().any(|entry| {
-        let is_exit = matches!(&entry.what, What::ProcessExited { name, .. } if &**name != "runtime");
-        is_exit && entry.at > call.at && entry.at < at + Duration::from_millis(1)
-    });
-    if ended || at - call.at > PROMPT || call.act == Act::TakeHugely {
-        Heard::Maybe
-    } else {
-        Heard::Surely
-    }
-}
-
 /// What was said to be sent was, and nothing is sent again after its answer was heard.
-fn check_calls(totals: &Totals, evidence: &Evidence, verdict: &mut Verdict) {
+fn check_calls(plan: &Plan, totals: &Totals, evidence: &Evidence, verdict: &mut Verdict) {
+    let deadlines = deadlines(plan, evidence);
     let (mut surely, mut maybe) = (0, 0);
     let mut taken: BTreeMap<Key, u64> = BTreeMap::new();
     let mut acknowledged: BTreeMap<Key, (u64, usize)> = BTreeMap::new();
     for (place, call) in evidence.received.calls.iter().enumerate() {
-        let heard = heard(call, evidence);
+        let heard = heard(call, evidence, &deadlines);
         verdict
             .met
             .note("answers in doubt", u64::from(heard == Heard::Maybe));

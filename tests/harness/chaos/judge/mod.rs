@@ -4,6 +4,7 @@
 mod documents;
 mod files;
 mod harm;
+mod heard;
 mod holds;
 mod segments;
 mod verdict;
