@@ -363,6 +363,57 @@ async fn concurrent_requests_of_managed_instances_pass_through_the_proxy() {
     finished.assert_all_sent();
 }
 
+#[tokio::test]
+async fn a_cause_in_x_rays_own_form_is_told_as_the_runtime_wrote_it() {
+    let cause = json!({
+        "working_directory": "/var/task",
+        "exceptions": [
+            { "type": "OrderError", "message": "no order", "stack": [
+                { "path": "orders.py", "line": 12, "label": "handler" },
+                { "path": "orders.py", "line": 7, "label": "charge" },
+            ] },
+            { "type": "CardError", "message": "card refused", "stack": [] },
+        ],
+        "paths": ["orders.py", "cards.py"],
+    });
+    let error = json!({ "errorType": "Other", "errorMessage": "said otherwise in the body" });
+    let lab = Lab::with(|config| {
+        config.function = FunctionCommand::new(binary("caused-function"));
+        proxied(config);
+    })
+    .await;
+    let invoke = |event: Value| lab.environment.invoke(Request::json(event.to_string()));
+    assert_eq!(invoke(json!({})).await.function_error, None, "{}", lab.log());
+    let failed = invoke(json!({ "cause": cause, "error": error })).await;
+    assert_eq!(
+        (failed.function_error, failed.text()),
+        (Some("Unhandled"), error.to_string()),
+        "{}",
+        lab.log()
+    );
+    let finished = lab.finish().await;
+    let functions = finished.tree.all(FUNCTION);
+    let faulty: Vec<_> = functions.iter().filter(|one| one["fault"] == true).collect();
+    assert_eq!((functions.len(), faulty.len()), (2, 1), "{functions:?}");
+    let mut told = faulty[0]["cause"].clone();
+    let [outer, inner] = &mut told["exceptions"].as_array_mut().expect("exceptions")[..] else {
+        panic!("{told}");
+    };
+    // The ids are ours: X-Ray has each exception name the one that caused it.
+    let outer_id = outer["id"].take();
+    assert_eq!(
+        (outer["cause"].take(), outer_id == inner["id"]),
+        (inner["id"].take(), false)
+    );
+    for exception in [outer, inner] {
+        let fields = exception.as_object_mut().expect("an object");
+        fields.retain(|_, value| !value.is_null());
+        fields.entry("stack").or_insert(json!([]));
+    }
+    assert_eq!(told, cause);
+    finished.assert_all_sent();
+}
+
 /// The exception of a function in another language that fails to charge a card.
 async fn refused_card(function: stage::Function) -> Value {
     let lab = Lab::with(|config| {

@@ -25,7 +25,7 @@ mod tests;
 use model::ids::RequestId;
 use model::size::ByteCount;
 use model::time::Timestamp;
-use model::wire::runtime_error::Thrown;
+use model::wire::runtime_error::Raised;
 use model::wire::telemetry::{Delivery, Event as RecordEvent, Record};
 use serde_json::Value;
 
@@ -111,7 +111,7 @@ pub struct Engine {
     tally: Tally,
     notices: Notices,
     /// Why the runtime could not start, until an invocation is blamed on it.
-    not_started: Vec<Thrown>,
+    not_started: Raised,
     effects: Vec<Effect>,
     /// When the runtime of the invocation that we hold was done.
     done_at: Option<Timestamp>,
@@ -142,7 +142,7 @@ impl Engine {
             filing: FilingAccount::new(config.spills),
             tally: Tally::default(),
             notices: Notices::default(),
-            not_started: Vec::new(),
+            not_started: Raised::default(),
             effects: Vec::new(),
             done_at: None,
             now: Timestamp::default(),

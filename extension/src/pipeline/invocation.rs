@@ -5,7 +5,7 @@ use std::time::Duration;
 use model::ids::{RequestId, TraceId};
 use model::time::Timestamp;
 use model::trace_header::TraceHeader;
-use model::wire::runtime_error::Thrown;
+use model::wire::runtime_error::Raised;
 use model::wire::telemetry::{Report, RuntimeDone, Start, Status, Tracing};
 
 use super::attach::Observed;
@@ -63,7 +63,7 @@ pub struct Invocation {
     /// What its documents say.
     pub observed: Observed,
     /// What its runtime reported, if it failed.
-    pub thrown: Vec<Thrown>,
+    pub thrown: Raised,
     /// `platform.runtimeDone` and its time.
     pub done: Option<(Timestamp, RuntimeDone)>,
     /// `platform.report` and its time.
@@ -86,7 +86,7 @@ impl Invocation {
             invoked_at: None,
             deadline: None,
             observed: Observed::default(),
-            thrown: Vec::new(),
+            thrown: Raised::default(),
             done: None,
             report: None,
             fault: None,

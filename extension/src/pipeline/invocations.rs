@@ -9,7 +9,7 @@ use std::sync::atomic::AtomicUsize;
 use model::ids::{RequestId, TraceId};
 use model::time::Timestamp;
 use model::trace_header::TraceHeader;
-use model::wire::runtime_error::Thrown;
+use model::wire::runtime_error::Raised;
 use model::wire::telemetry::{Event as RecordEvent, Init, InitKind, Measure, Phase, Record, Report, Status};
 
 use super::attach::Observed;
@@ -75,7 +75,7 @@ impl Invocations {
     }
 
     /// The runtime reported that an invocation failed. A second report changes nothing.
-    pub fn threw(&mut self, id: &RequestId, thrown: Vec<Thrown>) {
+    pub fn threw(&mut self, id: &RequestId, thrown: Raised) {
         if let Some(invocation) = self.open(id).filter(|invocation| invocation.thrown.is_empty()) {
             invocation.thrown = thrown;
         }

@@ -144,6 +144,7 @@ impl Told<'_> {
             }
             segment.cause = Some(Cause {
                 exceptions: vec![self.exception(failure)],
+                ..Cause::default()
             });
         }
         thrown::tell(&mut segment, &self.invocation.request_id, &self.invocation.thrown);

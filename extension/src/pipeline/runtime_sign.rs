@@ -1,7 +1,7 @@
 //! What the Runtime API proxy sees of invocations.
 
 use model::ids::RequestId;
-use model::wire::runtime_error::Thrown;
+use model::wire::runtime_error::Raised;
 
 use super::sampling::Decided;
 
@@ -13,9 +13,9 @@ pub enum RuntimeSign {
     /// The runtime has answered an invocation.
     Ended(RequestId),
     /// The runtime has reported that an invocation failed, or its streamed answer broke off.
-    Failed(RequestId, Vec<Thrown>),
+    Failed(RequestId, Raised),
     /// The runtime has reported that it could not start, or not be restored.
-    NotStarted(Vec<Thrown>),
+    NotStarted(Raised),
     /// So many signs were given up: they came faster than they were taken.
     Lost(u64),
 }

@@ -1,14 +1,14 @@
 //! Tells what the runtime reported of a failed invocation.
 
 use model::ids::RequestId;
-use model::wire::runtime_error::Thrown;
-use model::wire::segment_document::{Cause, Exception, SegmentDocument};
+use model::wire::runtime_error::{Raised, Thrown};
+use model::wire::segment_document::{Exception, SegmentDocument};
 
 use super::identity::derived;
 
 /// Adds exceptions to the function's segment, behind what the platform said itself.
-pub fn tell(segment: &mut SegmentDocument, request: &RequestId, thrown: &[Thrown]) {
-    if thrown.is_empty() {
+pub fn tell(segment: &mut SegmentDocument, request: &RequestId, raised: &Raised) {
+    if raised.is_empty() {
         return;
     }
     segment.fault = true;
@@ -19,10 +19,10 @@ pub fn tell(segment: &mut SegmentDocument, request: &RequestId, thrown: &[Thrown
     if let Some(invocation) = invocation {
         invocation.fault = true;
     }
-    let cause = segment.cause.get_or_insert(Cause {
-        exceptions: Vec::new(),
-    });
-    cause.exceptions.extend(exceptions(request, thrown));
+    let cause = segment.cause.get_or_insert_default();
+    cause.working_directory.clone_from(&raised.working_directory);
+    cause.paths.clone_from(&raised.paths);
+    cause.exceptions.extend(exceptions(request, &raised.exceptions));
 }
 
 fn exceptions(request: &RequestId, thrown: &[Thrown]) -> Vec<Exception> {
@@ -55,13 +55,13 @@ mod tests {
         let at = Timestamp::from_millis(1);
         let mut segment = SegmentDocument::new("orders", place, Interval::new(at, at));
         let request = "r-1".parse().unwrap();
-        tell(&mut segment, &request, &[]);
+        tell(&mut segment, &request, &Raised::default());
         assert!(!segment.fault && segment.cause.is_none());
-        let thrown = decode(&Posted {
+        let raised = decode(&Posted {
             body: br#"{"errorType":"A","errorMessage":"a","stackTrace":["x.Y.z(Y.java:3)"],"cause":{"errorType":"B","errorMessage":"b"}}"#,
             ..Posted::default()
         });
-        tell(&mut segment, &request, &thrown);
+        tell(&mut segment, &request, &raised);
         let told = serde_json::to_value(&segment).unwrap();
         assert_eq!(told["fault"], true);
         let exceptions = &told["cause"]["exceptions"];

@@ -11,7 +11,7 @@ use std::collections::VecDeque;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use model::time::Timestamp;
-use model::wire::runtime_error::{Posted, Thrown, decode};
+use model::wire::runtime_error::{Posted, Raised, decode};
 
 use super::heads::{self, Asked, Call};
 use super::messages::{Framing, Messages, Part};
@@ -192,7 +192,7 @@ impl Watch {
     }
 }
 
-fn thrown(asked: &Asked, body: &[u8]) -> Vec<Thrown> {
+fn thrown(asked: &Asked, body: &[u8]) -> Raised {
     decode(&Posted {
         kind: asked.error_type.as_deref(),
         xray_cause: asked.xray_cause.as_deref(),

@@ -14,6 +14,8 @@ pub const EXCEPTIONS_MAX: usize = 8;
 pub const FRAMES_MAX: usize = 50;
 /// Longest message that is kept, in bytes.
 pub const MESSAGE_MAX_BYTES: usize = 2048;
+/// Paths that X-Ray's own form may name; further ones are left out.
+pub const PATHS_MAX: usize = 32;
 /// The kind of an exception that names none.
 const UNNAMED: &str = "Error";
 
@@ -30,6 +32,31 @@ pub struct Thrown {
     pub truncated: usize,
 }
 
+/// An error: at least one exception, if there was an error at all.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Raised {
+    /// The outermost first, each caused by the one behind it.
+    pub exceptions: Vec<Thrown>,
+    /// Where the function ran, if X-Ray's own form says so.
+    pub working_directory: Option<String>,
+    /// Files on its stack, likewise.
+    pub paths: Vec<String>,
+}
+
+impl Raised {
+    /// Whether there was no error.
+    pub fn is_empty(&self) -> bool {
+        self.exceptions.is_empty()
+    }
+
+    fn of(exceptions: Vec<Thrown>) -> Self {
+        Self {
+            exceptions,
+            ..Self::default()
+        }
+    }
+}
+
 /// What a runtime posted.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Posted<'a> {
@@ -41,21 +68,21 @@ pub struct Posted<'a> {
     pub body: &'a [u8],
 }
 
-/// Reads an error: at least one exception, the outermost first, each caused by the one behind it.
-pub fn decode(posted: &Posted<'_>) -> Vec<Thrown> {
+/// Reads an error.
+pub fn decode(posted: &Posted<'_>) -> Raised {
     let mut reader = Reader { frames: FRAMES_MAX };
     let by_cause = posted.xray_cause.and_then(|cause| reader.cause(cause));
-    if let Some(exceptions) = by_cause {
-        return exceptions;
+    if let Some(raised) = by_cause {
+        return raised;
     }
     if let Ok(Value::Object(body)) = serde_json::from_slice(posted.body) {
-        return reader.chain(&Value::Object(body), posted.kind);
+        return Raised::of(reader.chain(&Value::Object(body), posted.kind));
     }
-    vec![Thrown {
+    Raised::of(vec![Thrown {
         kind: kind(None, posted.kind),
         message: cut(&String::from_utf8_lossy(posted.body), MESSAGE_MAX_BYTES).to_owned(),
         ..Thrown::default()
-    }]
+    }])
 }
 
 struct Reader {
@@ -65,7 +92,7 @@ struct Reader {
 
 impl Reader {
     /// X-Ray's own form. None if it names no exception.
-    fn cause(&mut self, cause: &[u8]) -> Option<Vec<Thrown>> {
+    fn cause(&mut self, cause: &[u8]) -> Option<Raised> {
         let cause: Value = serde_json::from_slice(cause).ok()?;
         let exceptions = cause.get("exceptions")?.as_array()?;
         let read = exceptions.iter().take(EXCEPTIONS_MAX).map(|exception| {
@@ -77,8 +104,15 @@ impl Reader {
                 truncated,
             }
         });
-        let read: Vec<Thrown> = read.collect();
-        (!read.is_empty()).then_some(read)
+        let exceptions: Vec<Thrown> = read.collect();
+        let kept = |text: &str| cut(text, stack_frame::TEXT_MAX_BYTES).to_owned();
+        let paths = cause.get("paths").and_then(Value::as_array);
+        let paths = paths.into_iter().flatten().filter_map(Value::as_str);
+        (!exceptions.is_empty()).then(|| Raised {
+            exceptions,
+            working_directory: text(&cause, "working_directory").map(kept),
+            paths: paths.take(PATHS_MAX).map(kept).collect(),
+        })
     }
 
     fn chain(&mut self, body: &Value, kind_of_head: Option<&str>) -> Vec<Thrown> {
@@ -191,6 +225,7 @@ mod tests {
             body: body.as_bytes(),
             xray_cause: None,
         })
+        .exceptions
     }
 
     /// `kind: message`, and each frame as `path:line label`.
@@ -282,11 +317,14 @@ mod tests {
             body: br#"{"errorType":"Other","errorMessage":"other"}"#,
         };
         assert_eq!(
-            outline(&decode(&posted(cause))),
+            outline(&decode(&posted(cause)).exceptions),
             ["ValueError: card refused", "  app.py:3 charge"]
         );
+        let raised = decode(&posted(cause));
+        assert_eq!(raised.working_directory.as_deref(), Some("/var/task"));
+        assert_eq!(raised.paths, ["app.py"]);
         for useless in [b"junk".as_slice(), b"{}", br#"{"exceptions":[]}"#] {
-            assert_eq!(outline(&decode(&posted(useless))), ["Other: other"]);
+            assert_eq!(outline(&decode(&posted(useless)).exceptions), ["Other: other"]);
         }
     }
 
@@ -298,8 +336,8 @@ mod tests {
             body: b"it broke",
             ..Posted::default()
         };
-        assert_eq!(outline(&decode(&plain)), ["Error: it broke"]);
-        assert_eq!(outline(&decode(&Posted::default())), ["Error: "]);
+        assert_eq!(outline(&decode(&plain).exceptions), ["Error: it broke"]);
+        assert_eq!(outline(&decode(&Posted::default()).exceptions), ["Error: "]);
     }
 
     #[test]
@@ -320,6 +358,19 @@ mod tests {
         assert_eq!(
             last.stack[0].path.as_deref().map(str::len),
             Some(stack_frame::TEXT_MAX_BYTES)
+        );
+        let long = "p".repeat(stack_frame::TEXT_MAX_BYTES + 1);
+        let cause = json!({"exceptions": [{"message": "m"}], "working_directory": long, "paths": vec![long.clone(); PATHS_MAX + 1]});
+        let raised = decode(&Posted {
+            xray_cause: Some(cause.to_string().as_bytes()),
+            ..Posted::default()
+        });
+        assert_eq!(raised.paths.len(), PATHS_MAX);
+        let texts = raised.paths.iter().chain(&raised.working_directory);
+        assert!(
+            texts
+                .map(String::len)
+                .all(|bytes| bytes == stack_frame::TEXT_MAX_BYTES)
         );
     }
 

@@ -163,8 +163,14 @@ pub struct HttpResponse {
 }
 
 /// Why a segment failed.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct Cause {
+    /// Where the function ran.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub working_directory: Option<String>,
+    /// Files on its stack.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub paths: Vec<String>,
     /// The outermost first.
     pub exceptions: Vec<Exception>,
 }

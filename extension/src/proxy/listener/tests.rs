@@ -104,7 +104,10 @@ async fn a_stream_passes_byte_by_byte_with_its_chunks_extensions_and_trailers() 
     let Some(RuntimeSign::Failed(id, thrown)) = stage.sign().await else {
         panic!("no error was seen")
     };
-    assert_eq!((id.as_str(), thrown[0].kind.as_str()), ("r-1", "Broken"));
+    assert_eq!(
+        (id.as_str(), thrown.exceptions[0].kind.as_str()),
+        ("r-1", "Broken")
+    );
     passes(&mut runtime, &mut api, NEXT).await;
 }
 

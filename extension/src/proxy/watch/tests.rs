@@ -81,10 +81,13 @@ fn an_answer_ends_an_invocation_and_an_error_fails_it() {
         };
         assert_eq!((ended, failed), (&id(), &id()));
         assert_eq!(
-            (thrown[0].kind.as_str(), thrown[0].message.as_str()),
+            (
+                thrown.exceptions[0].kind.as_str(),
+                thrown.exceptions[0].message.as_str()
+            ),
             ("Unhandled", "card refused")
         );
-        assert_eq!(start[0].kind, "Runtime.ImportModuleError");
+        assert_eq!(start.exceptions[0].kind, "Runtime.ImportModuleError");
     }
 }
 
@@ -102,7 +105,10 @@ fn a_stream_that_breaks_off_fails_its_invocation() {
             panic!("{signs:?}")
         };
         assert_eq!(
-            (thrown[0].kind.as_str(), thrown[0].message.as_str()),
+            (
+                thrown.exceptions[0].kind.as_str(),
+                thrown.exceptions[0].message.as_str()
+            ),
             ("Broken", "half way")
         );
         let whole = format!("{head}\r\n");
@@ -198,7 +204,7 @@ fn an_error_is_kept_up_to_its_limit() {
             &text(length),
         );
         match &talk(&[(&error, TAKEN)], 10_000, None).1[..] {
-            [RuntimeSign::Failed(_, thrown)] => thrown[0].kind.clone(),
+            [RuntimeSign::Failed(_, thrown)] => thrown.exceptions[0].kind.clone(),
             other => panic!("{other:?}"),
         }
     };

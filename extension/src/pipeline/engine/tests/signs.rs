@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use model::size::ByteCount;
-use model::wire::runtime_error::Thrown;
+use model::wire::runtime_error::{Raised, Thrown};
 use serde_json::{Value, json};
 
 use super::bench::{Bench, ROOT, S, U, W, done, header, report, start, subsegment, tracing};
@@ -389,16 +389,20 @@ fn an_exception_that_the_proxy_saw_rescues_its_invocation() {
     let mut bench = Bench::new();
     let header = format!("Root={ROOT};Parent={U};Sampled=0");
     bench.invoke("r-1", &header);
-    let thrown = vec![Thrown {
+    let thrown = Thrown {
         kind: "ValueError".into(),
         message: "no such order".into(),
         ..Thrown::default()
-    }];
+    };
+    let raised = Raised {
+        exceptions: vec![thrown],
+        ..Raised::default()
+    };
     let tracing = json!({ "type": "X-Amzn-Trace-Id", "value": header });
     bench.records([start("r-1", tracing)]);
     bench.event(Event::Runtime(RuntimeSign::Failed(
         "r-1".parse().unwrap(),
-        thrown,
+        raised,
     )));
     bench.records([done("r-1", "success")]);
     bench.invoke("r-2", &header);
