@@ -16,6 +16,8 @@ use crate::table::{Row, Table};
 const PER_RUN: u32 = 10;
 /// Invocations before anything is measured: the client is built in the first, and caches fill.
 const WARM_UP: u32 = 10;
+/// The peer has this part of the runs, which take it a hundred times as long.
+const PEERS_SHARE: usize = 10;
 
 #[derive(Default)]
 struct Seen {
@@ -44,27 +46,31 @@ async fn interleave(plan: &Plan) -> Outcome<(Seen, Seen, Option<Seen>)> {
     // As it comes: `adaptive`.
     let with_extension = Stage::start_with(plan, plan.extension.as_path(), at(), &[]).await?;
     let with_floor = Stage::start(plan, plan.floor()?, at()).await?;
-    let with_peer = match &plan.peer {
-        Some(peer) => Some(Stage::start(plan, peer.as_path(), at()).await?),
-        None => None,
-    };
     let (script, of_peer) = (subsegments(), spans());
     for _ in 0..WARM_UP {
         with_extension.invoke(&script).await?;
         with_floor.invoke(&script).await?;
-        if let Some(stage) = &with_peer {
-            stage.invoke(&of_peer).await?;
-        }
     }
-    let (mut extension, mut floor, mut peer) = (Seen::default(), Seen::default(), Seen::default());
+    let (mut extension, mut floor) = (Seen::default(), Seen::default());
     for _ in 0..plan.runs {
         extension.observe(&with_extension, &script).await?;
         floor.observe(&with_floor, &script).await?;
-        if let Some(stage) = &with_peer {
-            peer.observe(stage, &of_peer).await?;
-        }
     }
-    Ok((extension, floor, with_peer.map(|_| peer)))
+    let Some(program) = &plan.peer else {
+        return Ok((extension, floor, None));
+    };
+    // Not in turn with the others: it holds each invocation for a second, and theirs would no longer be steady traffic.
+    let (with_peer, mut peer) = (
+        Stage::start(plan, program.as_path(), at()).await?,
+        Seen::default(),
+    );
+    for _ in 0..WARM_UP {
+        with_peer.invoke(&of_peer).await?;
+    }
+    for _ in 0..plan.runs.div_ceil(PEERS_SHARE) {
+        peer.observe(&with_peer, &of_peer).await?;
+    }
+    Ok((extension, floor, Some(peer)))
 }
 
 impl Seen {

@@ -7,6 +7,7 @@ mod after;
 mod api;
 mod burst;
 mod daemon;
+mod instructions;
 mod invocations;
 mod plan;
 mod priority;
@@ -47,9 +48,10 @@ fn main() -> ExitCode {
     if !can_raise {
         table.note("measured at ordinary priority: other programs' work shows in the figures");
     }
-    let figures: [(&str, Measure); 8] = [
+    let figures: [(&str, Measure); 9] = [
         ("start", start::measure),
         ("start under a CPU share", quota::measure),
+        ("instructions", instructions::measure),
         ("size", size::measure),
         ("invocations", invocations::measure),
         ("after the response", after::measure),

@@ -31,7 +31,7 @@ pub(crate) struct Arguments {
     /// Leaves the peer out, which takes minutes to build the first time.
     #[arg(long)]
     no_peer: bool,
-    /// Only this group: start, `start under a CPU share`, size, invocations, `after the response`, proxy, bursts, datagrams.
+    /// Only this group: start, `start under a CPU share`, instructions, size, invocations, `after the response`, proxy, bursts, datagrams.
     #[arg(long, value_name = "GROUP")]
     only: Option<String>,
     /// AWS's X-Ray daemon, to measure beside it.
