@@ -53,18 +53,36 @@ pub(super) fn heard(call: &Call, evidence: &Evidence, deadlines: &[(Instant, Ins
     }
 }
 
-/// When the extension has to be through with invocations and shutdowns, at the earliest and at the latest: no call of
-/// theirs goes on beyond it.
+/// When the extension had to be through with invocations and shutdowns that went on until then, at the earliest and at
+/// the latest: no call of theirs goes on beyond it.
 pub(super) fn deadlines(plan: &Plan, evidence: &Evidence) -> Vec<(Instant, Instant)> {
-    let entries = evidence.journal.iter();
-    let deadlines = entries.filter_map(|entry| {
+    let journal = &evidence.journal;
+    let ranges = journal.iter().enumerate().filter_map(|(place, entry)| {
         let (time, before) = match &entry.what {
             What::InvocationStarted { .. } => (plan.timeout - DEADLINE_MARGIN, AROUND),
             // The runtime may have used up a part of it before the extension heard of it.
             What::ShutdownSent { .. } => (SHUTDOWN - SHUTDOWN_MARGIN, SHUTDOWN_OF_RUNTIME),
             _ => return None,
         };
-        Some((entry.at + time - before, entry.at + time + AROUND))
+        let (earliest, latest) = (entry.at + time - before, entry.at + time + AROUND);
+        let later = journal.iter().skip(place);
+        let mut before_it = later.take_while(|later| later.at < earliest);
+        let was_over = before_it.any(|later| ends(&entry.what, &later.what));
+        (!was_over).then_some((earliest, latest))
     });
-    deadlines.collect()
+    ranges.collect()
+}
+
+/// Whether this is the end of what began there.
+fn ends(began: &What, what: &What) -> bool {
+    match (began, what) {
+        (
+            What::InvocationStarted { request_id },
+            What::InvocationEnded {
+                request_id: ended, ..
+            },
+        ) => request_id == ended,
+        (What::ShutdownSent { extension, .. }, What::ProcessExited { name, .. }) => extension == name,
+        _ => false,
+    }
 }
