@@ -10,6 +10,7 @@ use super::random::Random;
 use super::trouble::Reach;
 use crate::script::Flood;
 
+mod backlog;
 mod destination;
 mod troubles;
 
@@ -93,6 +94,9 @@ impl Plan {
             },
             is_renewed: false,
         };
+        if !is_managed && random.in_hundred(12) {
+            plan.pile_up(&mut random);
+        }
         plan.draw_troubles(&mut random);
         if plan.has_proxy && plan.id_style == IdStyle::PassThrough && random.in_hundred(50) {
             plan.is_undecided = true;
