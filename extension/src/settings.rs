@@ -3,10 +3,14 @@
 //! Nothing outside this module reads the environment. A value that cannot be read costs a warning that
 //! names variable, value and wanted form, and its default: never the function.
 
-use std::fmt;
+mod problem;
+mod reading;
+
+#[cfg(test)]
+mod tests;
+
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::str::FromStr;
 
 use model::size::ByteCount;
 use model::wire::telemetry::InitKind;
@@ -20,6 +24,9 @@ use crate::pipeline::flush::Mode;
 use crate::pipeline::identity::{PlatformSegments, Rescue};
 use crate::pipeline::metrics::MetricsFormat;
 use crate::pipeline::sampling::SampleRate;
+use reading::{Loopback, Reader, Switch, set};
+
+pub use problem::Problem;
 
 /// Where variables come from: the process, or a map in tests.
 pub trait Vars {
@@ -128,61 +135,6 @@ pub struct Sandbox {
     pub log_group: String,
 }
 
-/// A setting that was not used as given.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Problem {
-    /// The value cannot be read; the default is used.
-    Unreadable {
-        /// The variable.
-        name: &'static str,
-        /// Its value.
-        found: String,
-        /// What it should look like.
-        expected: &'static str,
-    },
-    /// The value is fine, but does nothing.
-    Idle {
-        /// The variable.
-        name: &'static str,
-        /// What it would need.
-        without: &'static str,
-    },
-    /// No setting has this name.
-    UnknownName {
-        /// The variable.
-        name: String,
-        /// The setting with the nearest name, if one is near.
-        nearest: Option<&'static str>,
-    },
-}
-
-impl fmt::Display for Problem {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Unreadable {
-                name,
-                found,
-                expected,
-            } => {
-                write!(
-                    f,
-                    "{name}: found {found:?}, expected {expected}; the default is used"
-                )
-            }
-            Self::Idle { name, without } => write!(f, "{name}: has no effect without {without}"),
-            Self::UnknownName {
-                name,
-                nearest: Some(nearest),
-            } => {
-                write!(f, "{name}: no such setting; did you mean {nearest}?")
-            }
-            Self::UnknownName { name, nearest: None } => {
-                write!(f, "{name}: no such setting; see the README's table")
-            }
-        }
-    }
-}
-
 const UDP_ADDRESS: &str = "FLUOROSCOPE_UDP_ADDRESS";
 const PLATFORM_SEGMENTS: &str = "FLUOROSCOPE_PLATFORM_SEGMENTS";
 const RESCUE: &str = "FLUOROSCOPE_RESCUE";
@@ -194,7 +146,6 @@ const LOG_LEVEL: &str = "FLUOROSCOPE_LOG_LEVEL";
 const PROXY: &str = "FLUOROSCOPE_PROXY";
 const PROXY_ADDRESS: &str = "FLUOROSCOPE_PROXY_ADDRESS";
 const SAMPLE_RATE: &str = "FLUOROSCOPE_SAMPLE_RATE";
-const PREFIX: &str = "FLUOROSCOPE_";
 const KNOWN: [&str; 11] = [
     UDP_ADDRESS,
     PLATFORM_SEGMENTS,
@@ -208,11 +159,6 @@ const KNOWN: [&str; 11] = [
     PROXY_ADDRESS,
     SAMPLE_RATE,
 ];
-/// Edits between two names that still count as a slip of the pen.
-const NEAR_EDITS: usize = 3;
-/// Longest value that a problem quotes, in characters.
-const QUOTED_CHARS: usize = 80;
-
 const UDP_DEFAULT: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 2000);
 const PROXY_DEFAULT: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 9009);
 
@@ -262,7 +208,7 @@ impl Settings {
             proxy: proxy(&mut read),
             defect: vars.value(defect::VARIABLE).and_then(|name| Defect::parse(&name)),
         };
-        read.unknown_names();
+        read.unknown_names(&KNOWN);
         (settings, read.problems)
     }
 }
@@ -329,260 +275,4 @@ fn proxy(read: &mut Reader<'_, impl Vars>) -> Option<ProxySettings> {
         address: address.map_or(PROXY_DEFAULT, |Loopback(address)| address),
         sample_rate: rate.filter(|rate| !rate.is_never()),
     })
-}
-
-/// Something that is on or off.
-struct Switch(bool);
-
-impl FromStr for Switch {
-    type Err = ();
-
-    fn from_str(text: &str) -> Result<Self, ()> {
-        match text.to_ascii_lowercase().as_str() {
-            "1" | "true" | "on" => Ok(Self(true)),
-            "0" | "false" | "off" => Ok(Self(false)),
-            _ => Err(()),
-        }
-    }
-}
-
-/// An address that only the sandbox itself can reach.
-struct Loopback(SocketAddr);
-
-impl FromStr for Loopback {
-    type Err = ();
-
-    fn from_str(text: &str) -> Result<Self, ()> {
-        let address: SocketAddr = text.parse().map_err(|_| ())?;
-        address.ip().is_loopback().then_some(Self(address)).ok_or(())
-    }
-}
-
-/// A variable's value unless it is empty.
-fn set(vars: &impl Vars, name: &str) -> Option<String> {
-    vars.value(name).filter(|value| !value.trim().is_empty())
-}
-
-struct Reader<'a, V> {
-    vars: &'a V,
-    problems: Vec<Problem>,
-}
-
-impl<V: Vars> Reader<'_, V> {
-    /// The setting's value; none if it is not set, empty, or (a problem) unreadable.
-    fn parsed<T: FromStr>(&mut self, name: &'static str, expected: &'static str) -> Option<T> {
-        let text = set(self.vars, name)?;
-        let value = text.trim().parse().ok();
-        if value.is_none() {
-            let found = text.chars().take(QUOTED_CHARS).collect();
-            self.problems.push(Problem::Unreadable {
-                name,
-                found,
-                expected,
-            });
-        }
-        value
-    }
-
-    fn unknown_names(&mut self) {
-        let mut names: Vec<String> = self.vars.names();
-        names.retain(|name| name.starts_with(PREFIX) && !KNOWN.contains(&name.as_str()));
-        names.retain(|name| !(cfg!(debug_assertions) && name == defect::VARIABLE));
-        names.sort();
-        self.problems.extend(names.into_iter().map(|name| {
-            let nearest = KNOWN.into_iter().min_by_key(|known| edits(known, &name));
-            let nearest = nearest.filter(|known| edits(known, &name) <= NEAR_EDITS);
-            Problem::UnknownName { name, nearest }
-        }));
-    }
-}
-
-/// Levenshtein's distance.
-fn edits(left: &str, right: &str) -> usize {
-    let right: Vec<char> = right.chars().collect();
-    let mut row: Vec<usize> = (0..=right.len()).collect();
-    for (i, l) in left.chars().enumerate() {
-        let mut diagonal = i;
-        let mut before = i + 1;
-        let mut next = vec![before];
-        for (r, &above) in right.iter().zip(row.iter().skip(1)) {
-            before = (diagonal + usize::from(l != *r)).min(above + 1).min(before + 1);
-            diagonal = above;
-            next.push(before);
-        }
-        row = next;
-    }
-    row.last().copied().unwrap_or(0)
-}
-
-#[cfg(test)]
-mod tests {
-    use std::collections::HashMap;
-
-    use super::*;
-
-    struct Map(HashMap<&'static str, &'static str>);
-
-    impl Vars for Map {
-        fn value(&self, name: &str) -> Option<String> {
-            self.0.get(name).map(|value| (*value).to_owned())
-        }
-        fn names(&self) -> Vec<String> {
-            self.0.keys().map(|name| (*name).to_owned()).collect()
-        }
-    }
-
-    fn read<const N: usize>(vars: [(&'static str, &'static str); N]) -> (Settings, Vec<String>) {
-        let (settings, problems) = Settings::read(&Map(HashMap::from(vars)));
-        (settings, problems.iter().map(ToString::to_string).collect())
-    }
-
-    #[test]
-    fn an_empty_environment_gives_the_defaults() {
-        let (settings, problems) = read([]);
-        assert_eq!(problems, [""; 0]);
-        assert_eq!(settings.udp_address.to_string(), "127.0.0.1:2000");
-        assert_eq!(settings.platform_segments, PlatformSegments::Auto);
-        assert_eq!(settings.rescue, Rescue::Faults);
-        assert_eq!(settings.metrics, MetricsFormat::Off);
-        assert_eq!(settings.log_level, Level::Warn);
-        assert_eq!(settings.spool_budget, ByteCount::mib(8));
-        assert_eq!(settings.sandbox.log_group, "/aws/lambda/function");
-    }
-
-    #[test]
-    fn the_budget_follows_the_functions_memory_as_lambdas_own_daemons_does() {
-        for (memory, spool_mib) in [("128", 8), ("512", 8), ("10240", 299)] {
-            let (settings, _) = read([("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", memory)]);
-            assert_eq!(settings.spool_budget.get() >> 20, spool_mib, "{memory} MB");
-        }
-        let (settings, _) = read([
-            ("FLUOROSCOPE_MEMORY_BUDGET", "24MiB"),
-            ("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "10240"),
-        ]);
-        assert_eq!(settings.spool_budget, ByteCount::mib(16));
-        let (settings, _) = read([("FLUOROSCOPE_MEMORY_BUDGET", "1")]);
-        assert_eq!(settings.spool_budget, SPOOL_BUDGET_MIN);
-    }
-
-    #[test]
-    fn documents_on_disk_are_limited_and_may_be_turned_off() {
-        for (text, expected) in [
-            ("0", ByteCount::ZERO),
-            ("64MiB", ByteCount::mib(64)),
-            ("some", ByteCount::mib(32)),
-        ] {
-            let (settings, problems) = read([("FLUOROSCOPE_SPILL_LIMIT", text), ("TMPDIR", "/var/tmp")]);
-            assert_eq!(
-                (settings.spill_limit, problems.len()),
-                (expected, usize::from(text == "some"))
-            );
-            assert_eq!(settings.temporary, std::path::Path::new("/var/tmp"));
-        }
-        assert_eq!(read([]).0.temporary, std::path::Path::new("/tmp"));
-    }
-
-    #[test]
-    fn an_unreadable_value_keeps_the_default_and_says_why() {
-        let (settings, problems) = read([
-            ("FLUOROSCOPE_MEMORY_BUDGET", "lots"),
-            ("FLUOROSCOPE_PLATFORM_SEGMENTS", "sometimes"),
-            ("FLUOROSCOPE_FLUSH", "periodic:20"),
-        ]);
-        assert_eq!(settings.flush, Mode::Adaptive);
-        assert_eq!(settings.spool_budget, ByteCount::mib(8));
-        assert_eq!(
-            problems,
-            [
-                r#"FLUOROSCOPE_MEMORY_BUDGET: found "lots", expected a size such as 24MiB; the default is used"#,
-                r#"FLUOROSCOPE_PLATFORM_SEGMENTS: found "sometimes", expected auto, always or never; the default is used"#,
-                r#"FLUOROSCOPE_FLUSH: found "periodic:20", expected adaptive, end, continuous or periodic:20s (1ms to 15m); the default is used"#,
-            ]
-        );
-    }
-
-    #[test]
-    fn the_proxy_is_off_unless_it_is_asked_for() {
-        assert!(read([]).0.proxy.is_none() && read([("FLUOROSCOPE_PROXY", "0")]).0.proxy.is_none());
-        let proxy = read([("FLUOROSCOPE_PROXY", "1")]).0.proxy.unwrap();
-        assert_eq!(
-            (proxy.address.to_string().as_str(), proxy.sample_rate),
-            ("127.0.0.1:9009", None)
-        );
-        let (settings, problems) = read([
-            ("FLUOROSCOPE_PROXY", "on"),
-            ("FLUOROSCOPE_PROXY_ADDRESS", "127.0.0.2:19009"),
-            ("FLUOROSCOPE_SAMPLE_RATE", "0.25"),
-        ]);
-        let proxy = settings.proxy.unwrap();
-        assert_eq!(
-            (proxy.address.port(), proxy.sample_rate),
-            (19009, "0.25".parse().ok())
-        );
-        assert_eq!(problems, [""; 0]);
-        let never = read([("FLUOROSCOPE_PROXY", "1"), ("FLUOROSCOPE_SAMPLE_RATE", "0")]).0;
-        assert_eq!(never.proxy.unwrap().sample_rate, None);
-    }
-
-    #[test]
-    fn a_setting_of_the_proxy_that_cannot_be_used_is_told() {
-        let (_, problems) = read([("FLUOROSCOPE_SAMPLE_RATE", "0.25")]);
-        assert_eq!(
-            problems,
-            ["FLUOROSCOPE_SAMPLE_RATE: has no effect without FLUOROSCOPE_PROXY=1"]
-        );
-        let (settings, problems) = read([
-            ("FLUOROSCOPE_PROXY", "yes please"),
-            ("FLUOROSCOPE_PROXY_ADDRESS", "0.0.0.0:9009"),
-            ("FLUOROSCOPE_SAMPLE_RATE", "25%"),
-        ]);
-        assert!(settings.proxy.is_none());
-        assert_eq!(problems.len(), 3, "{problems:?}");
-        assert!(
-            problems[1].contains("expected host:port with a numeric loopback host"),
-            "{problems:?}"
-        );
-    }
-
-    #[test]
-    fn an_unknown_name_is_told_with_the_nearest_known_one() {
-        let (_, problems) = read([
-            ("FLUOROSCOPE_UDP_ADRESS", "127.0.0.1:2001"),
-            ("FLUOROSCOPE_NOTHING_LIKE_IT", "1"),
-            ("OTHER", "1"),
-        ]);
-        assert_eq!(
-            problems,
-            [
-                "FLUOROSCOPE_NOTHING_LIKE_IT: no such setting; see the README's table",
-                "FLUOROSCOPE_UDP_ADRESS: no such setting; did you mean FLUOROSCOPE_UDP_ADDRESS?",
-            ]
-        );
-    }
-
-    #[test]
-    fn an_endpoint_is_read_as_aws_sdks_read_it() {
-        let (settings, _) = read([
-            ("AWS_DEFAULT_REGION", "eu-west-1"),
-            ("AWS_USE_FIPS_ENDPOINT", "TRUE"),
-            ("AWS_ENDPOINT_URL", ""),
-        ]);
-        assert_eq!(settings.endpoint.region.as_deref(), Some("eu-west-1"));
-        assert!(settings.endpoint.use_fips && !settings.endpoint.use_dualstack);
-        assert_eq!(settings.endpoint.any_url, None);
-    }
-
-    #[test]
-    fn no_secret_is_printed() {
-        let (settings, _) = read([("AWS_SECRET_ACCESS_KEY", "hush"), ("AWS_SESSION_TOKEN", "hush")]);
-        assert!(!format!("{settings:?}").contains("hush"));
-    }
-
-    #[test]
-    fn edits_are_counted() {
-        assert_eq!(
-            (edits("", "abc"), edits("abc", "abc"), edits("kitten", "sitting")),
-            (3, 0, 3)
-        );
-    }
 }

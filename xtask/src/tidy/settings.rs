@@ -13,7 +13,7 @@ const HIDDEN: &str = "FLUOROSCOPE_INJECT_DEFECT";
 pub(crate) fn breaches(sources: &[Source]) -> Vec<String> {
     let read: Vec<String> = sources
         .iter()
-        .filter(|source| source.is_rust() && source.is_in(FOLDER))
+        .filter(|source| source.is_rust() && source.is_in(FOLDER) && !source.is_tests())
         .flat_map(|source| {
             source
                 .lines_without_tests()
@@ -81,6 +81,10 @@ mod tests {
         let table = "| `FLUOROSCOPE_ONE` | a | b |\n| `FLUOROSCOPE_THREE` | see `FLUOROSCOPE_TWO` |\n";
         let breaches = breaches(&[
             Source::made_up("extension/src/settings/read.rs", code),
+            Source::made_up(
+                "extension/src/settings/tests.rs",
+                "read(\"FLUOROSCOPE_MISSPELT\");\n",
+            ),
             Source::made_up("README.md", table),
         ]);
         assert_eq!(

@@ -36,6 +36,11 @@ impl Source {
         self.path.starts_with(folder) || self.path == Path::new(&format!("{folder}.rs"))
     }
 
+    /// Whether it holds a module's tests and nothing else.
+    pub(crate) fn is_tests(&self) -> bool {
+        self.path.ends_with("tests.rs")
+    }
+
     /// Its lines with their numbers, less the tests at its end.
     pub(crate) fn lines_without_tests(&self) -> impl Iterator<Item = (usize, &str)> {
         let lines: Vec<&str> = self.text.lines().collect();
