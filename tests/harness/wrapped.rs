@@ -12,22 +12,38 @@ use crate::lab::{binary, own_udp_address};
 /// Where the proxy listens below an address that no other test uses.
 const PORT: u16 = 9009;
 
-/// The layer's tree, made of what was built.
+/// The layer's tree, made of what was built: one for all test programs.
 ///
 /// # Panics
 /// It cannot be laid out.
 pub fn layer() -> &'static Path {
     static LAYER: OnceLock<PathBuf> = OnceLock::new();
     LAYER.get_or_init(|| {
-        let root = binary("fluoroscope-extension");
-        let root = root.parent().expect("a file lies in a folder");
-        let layer = root.join(format!("layer-{}", std::process::id()));
-        let _ = std::fs::remove_dir_all(&layer);
-        std::fs::create_dir_all(layer.join("extensions")).expect("the target folder is ours");
-        let wrapper = Path::new(env!("CARGO_MANIFEST_DIR")).join("../layer/fluoroscope");
-        symlink(wrapper, layer.join("fluoroscope")).expect("the folder is new");
         let extension = binary("fluoroscope-extension");
-        symlink(extension, layer.join("extensions/fluoroscope")).expect("the folder is new");
+        let root = extension.parent().expect("a file lies in a folder");
+        let layer = root.join("layer");
+        let wrapper = Path::new(env!("CARGO_MANIFEST_DIR")).join("../layer/fluoroscope");
+        let links = [("fluoroscope", &wrapper), ("extensions/fluoroscope", &extension)];
+        let is_current = |(name, to): &(&str, &PathBuf)| {
+            std::fs::read_link(layer.join(name)).is_ok_and(|found| found == **to)
+        };
+        if !links.iter().all(is_current) {
+            let own = root.join(format!("layer-{}", std::process::id()));
+            std::fs::create_dir_all(own.join("extensions")).expect("the target folder is ours");
+            for (name, to) in links {
+                symlink(to, own.join(name)).expect("the folder is new");
+            }
+            // Where another test program was faster, its tree is the same.
+            if std::fs::rename(&own, &layer).is_err() {
+                std::fs::remove_dir_all(&own).expect("the folder is ours");
+            }
+            let is_laid_out = links.iter().all(is_current);
+            assert!(
+                is_laid_out,
+                "{} is of another checkout: remove it",
+                layer.display()
+            );
+        }
         layer
     })
 }

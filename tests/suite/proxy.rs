@@ -258,6 +258,7 @@ async fn a_wrapper_whose_program_is_broken_still_starts_the_runtime() {
         .await;
         lab.succeed(&call()).await;
         lab.finish().await.assert_all_sent();
+        std::fs::remove_dir_all(&folder).expect("the folder is ours");
     }
 }
 
