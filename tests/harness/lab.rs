@@ -190,6 +190,12 @@ impl Lab {
             records: self.xray.store().telemetry(),
         }
     }
+
+    /// Ends it where the extension is inert: that has no account to give, and still leaves by itself.
+    pub async fn finish_inert(self) {
+        let ended = self.environment.stop(Reason::Spindown).await.processes;
+        assert!(ended.iter().all(|process| process.by_itself), "{ended:?}");
+    }
 }
 
 impl Finished {

@@ -42,12 +42,7 @@ async fn a_panic_in_the_engine_leaves_the_function_alone() {
                 .is_some_and(|place| place.contains("defect.rs")),
             "{lines:?}"
         );
-        let shutdown = lab.environment.stop(emulator::Reason::Spindown).await;
-        assert!(
-            shutdown.processes.iter().all(|process| process.by_itself),
-            "{:?}",
-            shutdown.processes
-        );
+        lab.finish_inert().await;
     }
 }
 

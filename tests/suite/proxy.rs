@@ -200,12 +200,7 @@ async fn a_defect_of_the_proxy_costs_what_it_would_have_shown() {
 async fn an_inert_extension_still_carries_the_runtime() {
     for defect in ["panic_at_start", "panic_on_invoke"] {
         let lab = succeed_in_spite_of(defect).await;
-        let shutdown = lab.environment.stop(emulator::Reason::Spindown).await;
-        assert!(
-            shutdown.processes.iter().all(|process| process.by_itself),
-            "{:?}",
-            shutdown.processes
-        );
+        lab.finish_inert().await;
     }
 }
 

@@ -7,10 +7,7 @@ use crate::limits::{SHUTDOWN_MARGIN, SPILL_LIMIT};
 use crate::logging::Level;
 use crate::pipeline::engine::Config;
 use crate::pipeline::event::Stopping;
-use crate::pipeline::flush::Mode;
-use crate::pipeline::identity::{Emission, PlatformSegments, Rescue};
-use crate::pipeline::metrics::{MetricsFormat, OwnInit};
-use crate::pipeline::platform::Function;
+use crate::pipeline::metrics::MetricsFormat;
 use crate::spill::temporary::Temporary;
 
 const DOCUMENTS: u32 = 120;
@@ -18,24 +15,11 @@ const DOCUMENTS: u32 = 120;
 /// An application that holds megabytes of documents, and the ends of its queues.
 fn laden(temporary: &Temporary) -> (App, mpsc::Receiver<Job>) {
     let mut engine = Engine::new(Config {
-        emission: Emission {
-            setting: PlatformSegments::Auto,
-            is_aws: false,
-            rescue: Rescue::Faults,
-        },
-        flush: Mode::Adaptive,
-        is_managed: false,
-        function: Function {
-            name: "orders-fn".into(),
-            log_group: "/aws/lambda/orders-fn".into(),
-            memory_mb: None,
-        },
         spool_budget: ByteCount::mib(64),
         process_budget: ByteCount::mib(1024),
         metrics: MetricsFormat::Emf,
-        own_init: OwnInit::default(),
         spills: true,
-        seed: 1,
+        ..Config::of_tests()
     });
     engine.handle(Clock.now(), Event::Subscribed(false));
     for id in 0..DOCUMENTS {
@@ -98,7 +82,7 @@ fn where_memory_gets_low_the_backlog_gives_back_the_room_that_a_burst_took() {
     let (mut app, _jobs) = laden(&temporary);
     (0..1000).for_each(|_| app.backlog.push(vec![1].into()));
     app.backlog.take(1000);
-    for (available, is_low) in [(ByteCount::mib(1000), false), (ByteCount::mib(60), true)] {
+    for (available, is_low) in [(ByteCount::mib(1000), false), (ByteCount::mib(30), true)] {
         app.work(Event::Memory(Reading {
             available: Some(available),
             ..Reading::default()

@@ -12,6 +12,7 @@ mod java;
 mod nested;
 pub(crate) mod node;
 pub(crate) mod orders;
+mod played;
 pub(crate) mod program;
 pub(crate) mod python;
 pub(crate) mod readers;

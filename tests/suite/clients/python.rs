@@ -5,7 +5,8 @@ use serde_json::json;
 use tests::lab::Lab;
 
 use super::dynamodb::{Answer, Dynamodb};
-use super::orders::{COLD, WARM, assert_charge_failed, assert_paths, assert_taken};
+use super::orders::{COLD, WARM, assert_paths};
+use super::played::play;
 use super::stage::{Function, end, fail, succeed};
 use super::tools;
 
@@ -21,41 +22,22 @@ pub(crate) fn runtime_client(handler: &str) -> Function {
 #[tokio::test]
 async fn the_xray_sdk_leaves_one_connected_trace_per_invocation() {
     let dynamodb = Dynamodb::start(Answer::Tables).await;
-    let lab = Lab::with(|config| runtime_client("orders.handler").play(config)).await;
-    let cold = succeed(&lab, &json!({ "endpoint": dynamodb.url() })).await;
-    let warm = fail(&lab, &json!({ "raise": true })).await;
-    let ended = end(lab).await;
-
-    let tree = ended.trace(cold);
-    assert_paths(
-        &tree,
-        COLD,
-        &["take order", "take order > price", "take order > dynamodb"],
-    );
-    assert_taken(&tree);
-    assert_eq!(
-        tree.named("take order")["metadata"]["shop"]["basket"]["items"],
-        json!(["tea", "cup"])
-    );
-    let call = tree.named("dynamodb");
+    let event = json!({ "endpoint": dynamodb.url() });
+    let played = play(
+        runtime_client("orders.handler"),
+        &event,
+        &["take order > dynamodb"],
+    )
+    .await;
+    played.assert_basket();
+    let call = played.taken.named("dynamodb");
     assert_eq!(
         (&call["aws"]["operation"], &call["aws"]["request_id"]),
         (&json!("ListTables"), &json!("ORDERS1"))
     );
-
-    let tree = ended.trace(warm);
-    assert_paths(
-        &tree,
-        WARM,
-        &["take order", "take order > price", "take order > charge"],
-    );
-    assert_charge_failed(&tree);
-    assert_eq!(
-        tree.named("charge")["cause"]["exceptions"][0]["type"],
-        "ValueError"
-    );
-    assert_eq!(ended.finished.tally["received"]["udp"], 6);
-    assert_eq!(ended.finished.tally["held"], 0);
+    let charge = played.failed.named("charge");
+    assert_eq!(charge["cause"]["exceptions"][0]["type"], "ValueError");
+    played.assert_received(6);
 }
 
 #[tokio::test]

@@ -2,10 +2,9 @@
 
 use emulator::FunctionCommand;
 use serde_json::json;
-use tests::lab::Lab;
 
-use super::orders::{COLD, WARM, assert_charge_failed, assert_paths, assert_taken};
-use super::stage::{Function, end, fail, succeed};
+use super::played::play;
+use super::stage::Function;
 use super::tools;
 
 fn bootstrap() -> Function {
@@ -18,26 +17,8 @@ fn bootstrap() -> Function {
 
 #[tokio::test]
 async fn opentelemetry_spans_end_up_in_one_connected_trace() {
-    let lab = Lab::with(|config| bootstrap().play(config)).await;
-    let cold = succeed(&lab, &json!({})).await;
-    let warm = fail(&lab, &json!({ "raise": true })).await;
-    let ended = end(lab).await;
-
-    let tree = ended.trace(cold);
-    assert_paths(&tree, COLD, &["take order", "take order > price"]);
-    assert_taken(&tree);
-    assert_eq!(
-        tree.named("take order")["aws"]["xray"]["sdk"],
-        "opentelemetry for rust"
-    );
-
-    let tree = ended.trace(warm);
-    assert_paths(
-        &tree,
-        WARM,
-        &["take order", "take order > price", "take order > charge"],
-    );
-    assert_charge_failed(&tree);
-    assert_eq!(ended.finished.tally["received"]["udp"], 5);
-    assert_eq!(ended.finished.tally["held"], 0);
+    let played = play(bootstrap(), &json!({}), &[]).await;
+    let order = played.taken.named("take order");
+    assert_eq!(order["aws"]["xray"]["sdk"], "opentelemetry for rust");
+    played.assert_received(5);
 }

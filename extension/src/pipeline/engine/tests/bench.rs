@@ -67,24 +67,10 @@ pub(super) struct Bench {
     pub(super) finished: Option<Line>,
 }
 
-impl Bench {
-    /// Documents go to a local endpoint.
-    pub(super) fn new() -> Self {
-        Self::with(|_| ())
-    }
-
-    /// With spill files, and room in memory for little.
-    pub(super) fn spilling(temporary: &Temporary, memory: ByteCount, limit: ByteCount) -> Self {
-        let mut bench = Self::with(|config| {
-            config.spool_budget = memory;
-            config.spills = true;
-        });
-        bench.files = Store::new(&temporary.0, limit);
-        bench
-    }
-
-    pub(super) fn with(change: impl FnOnce(&mut Config)) -> Self {
-        let mut config = Config {
+impl Config {
+    /// That of a function of 256 MB, whose documents go to a local endpoint and never to files.
+    pub(crate) fn of_tests() -> Self {
+        Self {
             emission: Emission {
                 setting: PlatformSegments::Auto,
                 is_aws: false,
@@ -103,7 +89,28 @@ impl Bench {
             own_init: OwnInit::default(),
             spills: false,
             seed: 1,
-        };
+        }
+    }
+}
+
+impl Bench {
+    /// Documents go to a local endpoint.
+    pub(super) fn new() -> Self {
+        Self::with(|_| ())
+    }
+
+    /// With spill files, and room in memory for little.
+    pub(super) fn spilling(temporary: &Temporary, memory: ByteCount, limit: ByteCount) -> Self {
+        let mut bench = Self::with(|config| {
+            config.spool_budget = memory;
+            config.spills = true;
+        });
+        bench.files = Store::new(&temporary.0, limit);
+        bench
+    }
+
+    pub(super) fn with(change: impl FnOnce(&mut Config)) -> Self {
+        let mut config = Config::of_tests();
         change(&mut config);
         Self {
             engine: Engine::new(config),
