@@ -5,6 +5,24 @@ use std::time::Duration;
 use super::super::random::Random;
 use crate::destination::Act;
 
+/// X-Ray's codes for single documents: those that may be taken later, those that never will be, and one that nobody
+/// has heard of.
+const CODES: [&str; 13] = [
+    "ThrottledException",
+    "ThrottlingException",
+    "InternalFailure",
+    "InternalServerError",
+    "ServiceUnavailableException",
+    "RequestTimeout",
+    "InvalidTraceId",
+    "MissingId",
+    "InvalidName",
+    "MissingEndTime",
+    "InvalidSegment",
+    "JSONFormatError",
+    "InvalidId",
+];
+
 pub(super) fn acts(random: &mut Random) -> Vec<Act> {
     let faults_in_hundred = random.one_of(&[0, 15, 15, 50]);
     let calls = random.within(0..=40);
@@ -29,13 +47,9 @@ fn act(random: &mut Random) -> Act {
         4 => Act::TakeAndStall,
         5 => Act::TakeSlowly(millis(random.within(1..=3))),
         6 => Act::TakeLate(millis(random.within(1..=400))),
-        7 => Act::unprocessed(random.one_of(&[
-            "ThrottlingException",
-            "InternalFailure",
-            "InvalidSegment",
-            "InvalidId",
-        ])),
-        8 => Act::unprocessed_containing("InternalFailure", "single"),
+        7 if random.in_hundred(20) => Act::TakeHugely,
+        7 => Act::unprocessed(random.one_of(&CODES)),
+        8 => Act::unprocessed_containing(random.one_of(&CODES), "single"),
         9 => Act::throttled(random.one_of(&[None, Some("1"), Some("0")])),
         10 => Act::ResetUnread,
         11 => Act::Reset,

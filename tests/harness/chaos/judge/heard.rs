@@ -3,16 +3,17 @@
 use std::time::{Duration, Instant};
 
 use emulator::What;
-use extension::limits::{DEADLINE_MARGIN, SHUTDOWN_MARGIN};
+use extension::limits::{DEADLINE_MARGIN, FLUSH_MAX, SHUTDOWN_MARGIN};
+use extension::outbound::limits::OLDER_CONNECTION_SHARE;
 
 use crate::chaos::evidence::Evidence;
 use crate::chaos::plan::Plan;
 use crate::destination::{Act, Call};
 
-/// An answer that takes longer may come when the call's time is over: a flush lets it go on for a second.
-const PROMPT: Duration = Duration::from_millis(900);
+/// So long before a call was seen it may have been made, on a machine that was too busy to see it.
+const UNSEEN: Duration = Duration::from_millis(100);
 /// The time that Lambda gives extensions at a shutdown.
-const SHUTDOWN: Duration = Duration::from_secs(2);
+pub(super) const SHUTDOWN: Duration = Duration::from_secs(2);
 /// What of it may pass before they are told.
 const SHUTDOWN_OF_RUNTIME: Duration = Duration::from_millis(600);
 /// How well the times of deadlines are known.
@@ -30,8 +31,13 @@ pub(super) enum Heard {
 
 /// What is there while a process stands still, or waits for a processor, lies in its socket and is read when it goes
 /// on, whatever time it is then: neither is an excuse. What comes when the call's own time is over may find that
-/// the process has given it up: that repeat is forced.
-pub(super) fn heard(call: &Call, evidence: &Evidence, deadlines: &[(Instant, Instant)]) -> Heard {
+/// the process has given it up: that repeat is forced. Of a busy machine it is known only how long processes waited,
+/// not which of them when; so that is added to what the answer took.
+pub(super) fn heard(call: &Call, evidence: &Evidence, deadlines: &[Deadline]) -> Heard {
+    if call.act == Act::TakeHugely {
+        // As much of it as anybody reads may have been read.
+        return Heard::Maybe;
+    }
     let Some(at) = call.acknowledged_at.filter(|_| call.is_acknowledged) else {
         return if call.is_answered {
             Heard::Maybe
@@ -43,34 +49,60 @@ pub(super) fn heard(call: &Call, evidence: &Evidence, deadlines: &[(Instant, Ins
         let is_exit = matches!(&entry.what, What::ProcessExited { name, .. } if &**name != "runtime");
         is_exit && entry.at > call.at && entry.at < at + Duration::from_millis(1)
     });
-    let mut deadlines = deadlines.iter();
-    let is_late =
-        at - call.at > PROMPT || deadlines.any(|(earliest, latest)| call.at <= *latest && *earliest <= at);
-    if ended || is_late || call.act == Act::TakeHugely {
+    let starved = evidence.kernel.waited(call.at - UNSEEN, at);
+    let is_late = at - call.at + starved + AROUND >= time_of(call, deadlines);
+    if ended || is_late {
         Heard::Maybe
     } else {
         Heard::Surely
     }
 }
 
-/// When the extension had to be through with invocations and shutdowns that went on until then, at the earliest and at
-/// the latest: no call of theirs goes on beyond it.
-pub(super) fn deadlines(plan: &Plan, evidence: &Evidence) -> Vec<(Instant, Instant)> {
+/// The least time that a call has: a flush lets it go on for a second, deadlines for less, and on an older connection
+/// it has a share of that, since what is dead without telling must leave time for a fresh one.
+fn time_of(call: &Call, deadlines: &[Deadline]) -> Duration {
+    let bounds = deadlines.iter().filter(|deadline| deadline.bounds(call.at));
+    let left = bounds.map(|deadline| deadline.earliest.saturating_duration_since(call.at));
+    left.min().unwrap_or(FLUSH_MAX).min(FLUSH_MAX) / OLDER_CONNECTION_SHARE
+}
+
+/// A time by which the extension has to be through with an invocation or a shutdown.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Deadline {
+    began: Instant,
+    over: Option<Instant>,
+    /// As well as it is known.
+    earliest: Instant,
+    latest: Instant,
+}
+
+impl Deadline {
+    /// Whether it bounds what is begun at this time.
+    fn bounds(&self, at: Instant) -> bool {
+        self.began <= at && at <= self.latest && self.over.is_none_or(|over| at <= over)
+    }
+}
+
+/// Those of all invocations and shutdowns.
+pub(super) fn deadlines(plan: &Plan, evidence: &Evidence) -> Vec<Deadline> {
     let journal = &evidence.journal;
-    let ranges = journal.iter().enumerate().filter_map(|(place, entry)| {
+    let deadlines = journal.iter().enumerate().filter_map(|(place, entry)| {
         let (time, before) = match &entry.what {
             What::InvocationStarted { .. } => (plan.timeout - DEADLINE_MARGIN, AROUND),
             // The runtime may have used up a part of it before the extension heard of it.
             What::ShutdownSent { .. } => (SHUTDOWN - SHUTDOWN_MARGIN, SHUTDOWN_OF_RUNTIME),
             _ => return None,
         };
-        let (earliest, latest) = (entry.at + time - before, entry.at + time + AROUND);
-        let later = journal.iter().skip(place);
-        let mut before_it = later.take_while(|later| later.at < earliest);
-        let was_over = before_it.any(|later| ends(&entry.what, &later.what));
-        (!was_over).then_some((earliest, latest))
+        let mut later = journal.iter().skip(place);
+        let over = later.find(|later| ends(&entry.what, &later.what));
+        Some(Deadline {
+            began: entry.at,
+            over: over.map(|over| over.at),
+            earliest: entry.at + time - before,
+            latest: entry.at + time + AROUND,
+        })
     });
-    ranges.collect()
+    deadlines.collect()
 }
 
 /// Whether this is the end of what began there.

@@ -1,9 +1,10 @@
 //! All questions together.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use emulator::{Exit, What};
 
+use super::heard::SHUTDOWN;
 use super::{documents, harm, segments};
 use crate::chaos::evidence::Evidence;
 use crate::chaos::met::Met;
@@ -45,14 +46,19 @@ pub fn judge(plan: &Plan, evidence: &Evidence) -> Verdict {
     verdict
 }
 
-/// Whether an extension was killed at the end of a shutdown through which it waited for a processor.
+/// Whether an extension was not through at the end of a shutdown in which it waited for a processor: it was killed, or
+/// about to be.
 fn is_starved(evidence: &Evidence) -> bool {
     let mut told = None;
     for entry in &evidence.journal {
         match &entry.what {
             What::ShutdownSent { .. } => told = Some(entry.at),
-            What::ProcessExited { name, exit } if &**name != "runtime" && *exit == Exit::Signal(9) => {
-                return told.is_some_and(|told| evidence.kernel.waited(told, entry.at) > MARGIN);
+            What::ProcessExited { name, exit } if &**name != "runtime" => {
+                let is_overdue = |told: Instant| entry.at - told >= SHUTDOWN || *exit == Exit::Signal(9);
+                let has_waited = |told: Instant| evidence.kernel.waited(told, entry.at) > MARGIN;
+                if told.is_some_and(|told| is_overdue(told) && has_waited(told)) {
+                    return true;
+                }
             }
             _ => {}
         }
