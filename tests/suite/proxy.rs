@@ -41,11 +41,16 @@ async fn through_the_proxy(change: impl FnOnce(&mut Config)) -> (Lab, SocketAddr
     (lab, address)
 }
 
-fn exception(finished: &Finished) -> &Value {
+/// Why the one function's segment failed that did.
+fn cause(finished: &Finished) -> &Value {
     let functions = finished.tree.all(FUNCTION);
     let faulty: Vec<&&Value> = functions.iter().filter(|one| one["fault"] == true).collect();
     assert_eq!(faulty.len(), 1, "{functions:?}");
-    &faulty[0]["cause"]["exceptions"][0]
+    &faulty[0]["cause"]
+}
+
+fn exception(finished: &Finished) -> &Value {
+    &cause(finished)["exceptions"][0]
 }
 
 #[tokio::test]
@@ -388,10 +393,8 @@ async fn a_cause_in_x_rays_own_form_is_told_as_the_runtime_wrote_it() {
         lab.log()
     );
     let finished = lab.finish().await;
-    let functions = finished.tree.all(FUNCTION);
-    let faulty: Vec<_> = functions.iter().filter(|one| one["fault"] == true).collect();
-    assert_eq!((functions.len(), faulty.len()), (2, 1), "{functions:?}");
-    let mut told = faulty[0]["cause"].clone();
+    assert_eq!(finished.tree.all(FUNCTION).len(), 2);
+    let mut told = self::cause(&finished).clone();
     let [outer, inner] = &mut told["exceptions"].as_array_mut().expect("exceptions")[..] else {
         panic!("{told}");
     };
@@ -410,7 +413,7 @@ async fn a_cause_in_x_rays_own_form_is_told_as_the_runtime_wrote_it() {
     finished.assert_all_sent();
 }
 
-/// The exception of a function in another language that fails to charge a card.
+/// Why a function in another language failed that could not charge a card.
 async fn refused_card(function: stage::Function) -> Value {
     let lab = Lab::with(|config| {
         function.play(config);
@@ -420,15 +423,15 @@ async fn refused_card(function: stage::Function) -> Value {
     stage::succeed(&lab, &json!({})).await;
     stage::fail(&lab, &json!({ "raise": true })).await;
     let finished = lab.finish().await;
-    let exception = exception(&finished).clone();
-    assert_eq!(exception["message"], "card refused", "{exception}");
+    let cause = cause(&finished).clone();
+    assert_eq!(cause["exceptions"][0]["message"], "card refused", "{cause}");
     finished.assert_all_sent();
-    exception
+    cause
 }
 
 #[tokio::test]
 async fn an_exception_in_python_is_told_with_its_stack() {
-    let exception = refused_card(python::runtime_client("orders.handler")).await;
+    let exception = &refused_card(python::runtime_client("orders.handler")).await["exceptions"][0];
     assert_eq!(exception["type"], "ValueError");
     let frame = &exception["stack"][0];
     assert_eq!(frame["label"], "handler", "{exception}");
@@ -443,7 +446,7 @@ async fn an_exception_in_python_is_told_with_its_stack() {
 
 #[tokio::test]
 async fn an_exception_in_node_is_told_with_its_stack() {
-    let exception = refused_card(node::runtime_client("orders.handler")).await;
+    let exception = &refused_card(node::runtime_client("orders.handler")).await["exceptions"][0];
     assert_eq!(exception["type"], "Error");
     let stack = exception["stack"].as_array().expect("a stack");
     assert!(
@@ -452,4 +455,23 @@ async fn an_exception_in_node_is_told_with_its_stack() {
             .is_some_and(|path| path.ends_with("orders.js"))),
         "{exception}"
     );
+}
+
+/// Its client posts X-Ray's own form beside the error, which alone has a working directory and paths.
+#[cfg(feature = "java")]
+#[tokio::test]
+async fn an_exception_in_java_is_told_as_its_client_wrote_it_for_x_ray() {
+    let cause = refused_card(crate::clients::java::runtime_client()).await;
+    let exception = &cause["exceptions"][0];
+    assert_eq!(exception["type"], "java.lang.IllegalStateException");
+    assert!(cause["working_directory"].is_string(), "{cause}");
+    let paths = cause["paths"].as_array().expect("paths");
+    assert!(paths.contains(&json!("Orders.java")), "{cause}");
+    let frame = &exception["stack"][0];
+    assert_eq!(
+        (&frame["path"], &frame["label"]),
+        (&json!("Orders.java"), &json!("charge")),
+        "{cause}"
+    );
+    assert!(frame["line"].is_number(), "{cause}");
 }

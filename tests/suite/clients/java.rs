@@ -6,7 +6,7 @@ use super::nested::assert_one_document_an_invocation;
 use super::stage::Function;
 use super::tools;
 
-fn runtime_client() -> Function {
+pub(crate) fn runtime_client() -> Function {
     let folder = tools::java_libraries();
     let handler = "fluoroscope.Orders::handleRequest".to_owned();
     let command = FunctionCommand::new("java")

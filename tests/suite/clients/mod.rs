@@ -7,7 +7,7 @@ mod dynamodb;
 #[cfg(feature = "go")]
 mod go;
 #[cfg(feature = "java")]
-mod java;
+pub(crate) mod java;
 #[cfg(any(feature = "java", feature = "go"))]
 mod nested;
 pub(crate) mod node;
