@@ -16,7 +16,9 @@ const TIMEOUT: Duration = Duration::from_secs(1);
 const LEFT: Duration = Duration::from_millis(300);
 /// Longest wait for one call.
 const WAIT: Duration = Duration::from_millis(300);
-/// The delivery of the records of an invocation's end takes 25 ms of this, the rest is a busy machine.
+/// A response is not later than this: the rest is a busy machine.
+const RESPONSE_MAX: Duration = Duration::from_millis(500);
+/// The deliveries of the records of two invocations' ends take 50 ms of this, the rest is a busy machine.
 const SLACK: Duration = Duration::from_millis(200);
 
 /// A sandbox that finds its destination by name.
@@ -66,7 +68,7 @@ impl Scene {
         };
         let responded = first(&|entry| matches!(entry.what, What::Responded { .. }));
         // The response is there when the work is done, whatever becomes of the name.
-        assert!(responded - journal[0].at < work + SLACK, "{journal:#?}");
+        assert!(responded - journal[0].at < work + RESPONSE_MAX, "{journal:#?}");
         let done = first(&|entry| emitted(entry, "platform.runtimeDone"));
         let next = first(&|entry| matches!(entry.what, What::ExtensionNext { .. }));
         next.saturating_duration_since(done)
@@ -92,9 +94,9 @@ async fn a_name_server_that_says_nothing_is_waited_for_once_and_holds_no_invocat
             let work = if number % 3 == 0 { TIMEOUT - LEFT } else { 20 * MS };
             held.push(scene.held(number, work).await);
         }
-        let waits: Vec<&Duration> = held.iter().filter(|held| **held >= WAIT / 2).collect();
-        assert!(waits.len() <= 1, "{held:?}");
-        assert!(waits.iter().all(|wait| **wait <= WAIT + SLACK), "{held:?}");
+        // One that its deadline cut short leaves the rest of the wait to another.
+        let waited: Duration = held.iter().sum();
+        assert!(waited <= WAIT + SLACK, "{held:?}");
         held.sort();
         assert_eq!(held[held.len() / 2], Duration::ZERO, "{held:?}");
         assert!(scene.resolver.questions() > 0);
