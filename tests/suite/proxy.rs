@@ -269,6 +269,8 @@ async fn a_streamed_answer_arrives_as_it_was_sent() {
     for is_proxied in [false, true] {
         let lab = Lab::with(|config| {
             config.function = FunctionCommand::new(binary("streaming-function"));
+            // Debug builds beside others' work take seconds for eight megabytes.
+            config.timeout = std::time::Duration::from_secs(60);
             if is_proxied {
                 proxied(config);
             }

@@ -1,5 +1,6 @@
 //! The spool's file tier: what memory has no room for, and what one process leaves for the next.
 
+use std::cell::Cell;
 use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
@@ -120,14 +121,22 @@ async fn what_was_in_the_files_when_the_extension_was_killed_arrives_and_what_wa
         .faults()
         .add(Fault::delay(Duration::from_millis(40)).times(u32::MAX));
     let slow = Script::new().work_ms(1_000);
+    let is_killed = Cell::new(false);
+    // The pause after so many refusals may be longer than one of them.
+    let invoke = async {
+        while !is_killed.get() {
+            lab.invoke(&slow).await;
+        }
+    };
     let kill = async {
         lab.documents(200).await;
+        is_killed.set(true);
         let status = Command::new("kill")
             .args(["-9", &extension(&lab).to_string()])
             .status();
         assert!(status.expect("kill is there").success());
     };
-    tokio::join!(lab.invoke(&slow), kill);
+    tokio::join!(invoke, kill);
     reset(&lab).await;
     lab.xray.faults().clear();
     lab.succeed(&call(0xb1)).await;
