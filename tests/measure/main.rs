@@ -1,7 +1,7 @@
 //! Measures the extension beside a floor: a program that does the least an extension can do, in the same run.
 //!
-//! `cargo xtask bench` builds what is measured and runs this. No figure is a test: a missed target is printed, and
-//! only a figure that could not be measured makes the program fail.
+//! `cargo xtask bench` builds what is measured and runs this. A missed target is printed, and makes the program fail
+//! only where that was asked for, since figures depend on the machine; a figure that could not be measured always does.
 
 mod after;
 mod api;
@@ -70,6 +70,12 @@ fn main() -> ExitCode {
     }
     print!("\n{}", table.text());
     println!("took {} s", began.elapsed().as_secs());
+    if plan.is_strict {
+        for figure in table.missed() {
+            eprintln!("measure: target missed: {figure}");
+            failed = true;
+        }
+    }
     if let Some(document) = &plan.document
         && let Err(error) = table.write(document)
     {

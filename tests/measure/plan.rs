@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use crate::Outcome;
 
 /// Shown with an argument that cannot be read.
-pub(crate) const USAGE: &str = "usage: measure --extension PATH [--peer PATH] [--daemon PATH] [--quick] [--only FIGURES] [--write DOCUMENT]";
+pub(crate) const USAGE: &str = "usage: measure --extension PATH [--peer PATH] [--daemon PATH] [--quick] [--strict] [--only FIGURES] [--write DOCUMENT]";
 
 /// Runs behind each median.
 const RUNS: usize = 30;
@@ -21,6 +21,8 @@ pub(crate) struct Plan {
     pub(crate) daemon: Option<PathBuf>,
     /// The document whose table is replaced.
     pub(crate) document: Option<PathBuf>,
+    /// Whether a missed target is a failure.
+    pub(crate) is_strict: bool,
     /// The one group of figures that is wanted.
     pub(crate) only: Option<String>,
     /// Runs behind each median.
@@ -30,11 +32,13 @@ pub(crate) struct Plan {
 impl Plan {
     /// Reads the command line.
     pub(crate) fn read(mut arguments: impl Iterator<Item = String>) -> Outcome<Self> {
-        let (mut extension, mut document, mut only, mut is_quick) = (None, None, None, false);
+        let (mut extension, mut document, mut only) = (None, None, None);
+        let (mut is_quick, mut is_strict) = (false, false);
         let (mut peer, mut daemon) = (None, None);
         while let Some(argument) = arguments.next() {
             match argument.as_str() {
                 "--quick" => is_quick = true,
+                "--strict" => is_strict = true,
                 "--extension" => extension = arguments.next().map(PathBuf::from),
                 "--peer" => peer = arguments.next().map(PathBuf::from),
                 "--daemon" => daemon = arguments.next().map(PathBuf::from),
@@ -49,6 +53,7 @@ impl Plan {
             peer: peer.map(std::path::absolute).transpose()?,
             daemon: daemon.map(std::path::absolute).transpose()?,
             document,
+            is_strict,
             only,
             runs: if is_quick { RUNS_QUICK } else { RUNS },
         })

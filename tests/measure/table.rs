@@ -62,6 +62,13 @@ impl Table {
         self.notes.push(note.into());
     }
 
+    /// Figures whose target was missed.
+    pub(crate) fn missed(&self) -> impl Iterator<Item = &str> {
+        let rows = self.rows.iter();
+        rows.filter(|row| row.is_met == Some(false))
+            .map(|row| row.figure.as_str())
+    }
+
     /// For a terminal: columns aligned.
     pub(crate) fn text(&self) -> String {
         let mut lines = vec![HEAD.map(str::to_owned)];
@@ -137,6 +144,13 @@ mod tests {
             is_met: Some(false),
             ..Row::default()
         });
+        table.push(Row {
+            figure: "time".to_owned(),
+            is_met: Some(true),
+            ..Row::default()
+        });
+        table.push(Row::default());
         assert!(table.markdown().contains("| size |  |  |  |  |  | NO |"));
+        assert_eq!(table.missed().collect::<Vec<_>>(), ["size"]);
     }
 }

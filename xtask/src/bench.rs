@@ -16,12 +16,16 @@ Examples:
   cargo xtask bench                     every figure, at least 30 runs each; under 10 minutes
   cargo xtask bench --quick --no-peer   10 runs each, our extension alone; under 2 minutes
   cargo xtask bench --only proxy        one group of figures
+  cargo xtask bench --strict            fails where a target is missed
   cargo xtask bench --write             the same as the first, and the table of docs/performance.md is replaced
   cargo xtask bench --daemon ./xray     AWS's X-Ray daemon under the same burst, where you have built it")]
 pub(crate) struct Arguments {
     /// Fewer runs.
     #[arg(long)]
     quick: bool,
+    /// Fails where a target is missed.
+    #[arg(long)]
+    strict: bool,
     /// Replaces the table of docs/performance.md.
     #[arg(long)]
     write: bool,
@@ -74,6 +78,9 @@ pub(crate) fn run(arguments: &Arguments) -> Outcome {
     }
     if arguments.quick {
         measure.arg("--quick");
+    }
+    if arguments.strict {
+        measure.arg("--strict");
     }
     if arguments.write {
         measure.arg("--write").arg(project::root().join(DOCUMENT));
