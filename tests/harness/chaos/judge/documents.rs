@@ -12,7 +12,7 @@ use emulator::What;
 use serde_json::Value;
 
 use super::files;
-use super::heard::{Heard, deadlines, heard};
+use super::heard::{Bounds, Heard, heard};
 use super::verdict::Verdict;
 use crate::chaos::draw::{is_own, large_of};
 use crate::chaos::evidence::Evidence;
@@ -271,12 +271,12 @@ fn check_received(totals: &Totals, sent: &Sent, evidence: &Evidence, problems: &
 
 /// What was said to be sent was, and nothing is sent again after its answer was heard.
 fn check_calls(plan: &Plan, totals: &Totals, evidence: &Evidence, verdict: &mut Verdict) {
-    let deadlines = deadlines(plan, evidence);
+    let bounds = Bounds::of(plan, evidence);
     let (mut surely, mut maybe) = (0, 0);
     let mut taken: BTreeMap<Key, u64> = BTreeMap::new();
     let mut acknowledged: BTreeMap<Key, (u64, usize)> = BTreeMap::new();
     for (place, call) in evidence.received.calls.iter().enumerate() {
-        let heard = heard(call, evidence, &deadlines);
+        let heard = heard(call, evidence, &bounds);
         verdict
             .met
             .note("answers in doubt", u64::from(heard == Heard::Maybe));

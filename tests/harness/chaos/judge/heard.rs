@@ -1,5 +1,6 @@
 //! Whether a call's answer was heard: only then is the next call with the same documents a needless one.
 
+use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use emulator::What;
@@ -7,8 +8,9 @@ use extension::limits::{DEADLINE_MARGIN, FLUSH_MAX, SHUTDOWN_MARGIN};
 use extension::outbound::limits::OLDER_CONNECTION_SHARE;
 
 use crate::chaos::evidence::Evidence;
-use crate::chaos::plan::Plan;
-use crate::destination::{Act, Call};
+use crate::chaos::plan::{Plan, Spell};
+use crate::chaos::trouble::Trouble;
+use crate::destination::{Act, Call, Door};
 
 /// So long before a call was seen it may have been made, on a machine that was too busy to see it.
 const UNSEEN: Duration = Duration::from_millis(100);
@@ -33,7 +35,7 @@ pub(super) enum Heard {
 /// on, whatever time it is then: neither is an excuse. What comes when the call's own time is over may find that
 /// the process has given it up: that repeat is forced. Of a busy machine it is known only how long processes waited,
 /// not which of them when; so that is added to what the answer took.
-pub(super) fn heard(call: &Call, evidence: &Evidence, deadlines: &[Deadline]) -> Heard {
+pub(super) fn heard(call: &Call, evidence: &Evidence, bounds: &Bounds) -> Heard {
     if call.act == Act::TakeHugely {
         // As much of it as anybody reads may have been read.
         return Heard::Maybe;
@@ -50,7 +52,7 @@ pub(super) fn heard(call: &Call, evidence: &Evidence, deadlines: &[Deadline]) ->
         is_exit && entry.at > call.at && entry.at < at + Duration::from_millis(1)
     });
     let starved = evidence.kernel.waited(call.at - UNSEEN, at);
-    let is_late = at - call.at + starved + AROUND >= time_of(call, deadlines);
+    let is_late = at - call.at + starved + AROUND >= bounds.time_of(call);
     if ended || is_late {
         Heard::Maybe
     } else {
@@ -58,17 +60,9 @@ pub(super) fn heard(call: &Call, evidence: &Evidence, deadlines: &[Deadline]) ->
     }
 }
 
-/// The least time that a call has: a flush lets it go on for a second, deadlines for less, and on an older connection
-/// it has a share of that, since what is dead without telling must leave time for a fresh one.
-fn time_of(call: &Call, deadlines: &[Deadline]) -> Duration {
-    let bounds = deadlines.iter().filter(|deadline| deadline.bounds(call.at));
-    let left = bounds.map(|deadline| deadline.earliest.saturating_duration_since(call.at));
-    left.min().unwrap_or(FLUSH_MAX).min(FLUSH_MAX) / OLDER_CONNECTION_SHARE
-}
-
 /// A time by which the extension has to be through with an invocation or a shutdown.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Deadline {
+struct Deadline {
     began: Instant,
     over: Option<Instant>,
     /// As well as it is known.
@@ -83,8 +77,45 @@ impl Deadline {
     }
 }
 
+/// What bounds the time of calls.
+pub(super) struct Bounds {
+    deadlines: Vec<Deadline>,
+    /// Calls on connections that may have had to wait for their place in a full queue: the system asks for it again
+    /// after a second, and nobody knows how much of the call's time that took.
+    queued: Vec<Instant>,
+}
+
+impl Bounds {
+    pub(super) fn of(plan: &Plan, evidence: &Evidence) -> Self {
+        let is_full = |spell: &Spell<Trouble>| spell.what == Trouble::Door(Door::Full);
+        let mut known = BTreeSet::new();
+        let firsts = evidence.received.calls.iter();
+        let firsts = firsts.filter(|call| known.insert(call.connection));
+        let queued = if plan.troubles.iter().flatten().any(is_full) {
+            firsts.map(|call| call.at).collect()
+        } else {
+            Vec::new()
+        };
+        Self {
+            deadlines: deadlines(plan, evidence),
+            queued,
+        }
+    }
+
+    /// The least time that a call has: a flush lets it go on for a second, deadlines for less, and on an older
+    /// connection it has a share of that, since what is dead without telling must leave time for a fresh one.
+    fn time_of(&self, call: &Call) -> Duration {
+        if self.queued.contains(&call.at) {
+            return Duration::ZERO;
+        }
+        let bounds = self.deadlines.iter().filter(|deadline| deadline.bounds(call.at));
+        let left = bounds.map(|deadline| deadline.earliest.saturating_duration_since(call.at));
+        left.min().unwrap_or(FLUSH_MAX).min(FLUSH_MAX) / OLDER_CONNECTION_SHARE
+    }
+}
+
 /// Those of all invocations and shutdowns.
-pub(super) fn deadlines(plan: &Plan, evidence: &Evidence) -> Vec<Deadline> {
+fn deadlines(plan: &Plan, evidence: &Evidence) -> Vec<Deadline> {
     let journal = &evidence.journal;
     let deadlines = journal.iter().enumerate().filter_map(|(place, entry)| {
         let (time, before) = match &entry.what {
