@@ -9,6 +9,8 @@ pub const ATTEMPT_WAIT: Duration = Duration::from_secs(3);
 /// Time to read an answer that lay in the socket when the time was found to be over, as after a thaw. It is
 /// taken from the margin before the deadline.
 pub const READ_WAIT: Duration = Duration::from_millis(10);
+/// Turns of the loop after that, in which it is read if it lies there: a few are enough.
+pub const READ_TURNS: u32 = 32;
 /// Share of the time left that an attempt on an older connection gets: what is dead without telling must
 /// leave time for a fresh one.
 pub const OLDER_CONNECTION_SHARE: u32 = 2;

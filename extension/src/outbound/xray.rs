@@ -25,7 +25,9 @@ use super::credentials::CredentialSource;
 use super::deadline::Deadline;
 use super::endpoint::Endpoint;
 use super::error::SendError;
-use super::limits::{ANSWER_MAX_BYTES, ATTEMPT_WAIT, OLDER_CONNECTION_SHARE, READ_WAIT, SECOND_ATTEMPT_MIN};
+use super::limits::{
+    ANSWER_MAX_BYTES, ATTEMPT_WAIT, OLDER_CONNECTION_SHARE, READ_TURNS, READ_WAIT, SECOND_ATTEMPT_MIN,
+};
 use super::settle::settle;
 use super::signing::{Post, Signer};
 use crate::pipeline::outcome::{Answered, Failure, Outcome};
@@ -239,21 +241,33 @@ impl XraySender {
             })
         };
         let mut exchange = std::pin::pin!(exchange);
-        let mut result = tokio::time::timeout(wait, exchange.as_mut()).await;
-        if result.is_err() {
+        let mut result = tokio::time::timeout(wait, exchange.as_mut()).await.ok();
+        if result.is_none() {
             // After a thaw the time is over and the answer lies in the socket: it only has to be read.
-            result = tokio::time::timeout(READ_WAIT, exchange).await;
+            result = tokio::time::timeout(READ_WAIT, exchange.as_mut()).await.ok();
+        }
+        for _ in 0..READ_TURNS {
+            if result.is_some() {
+                break;
+            }
+            // On a share of a CPU that time may pass in one standstill: what lies there takes turns, not time.
+            tokio::task::yield_now().await;
+            result = tokio::select! {
+                biased;
+                result = exchange.as_mut() => Some(result),
+                () = std::future::ready(()) => None,
+            };
         }
         match result {
-            Ok(result) => result.map_err(|error| SendError::transport(self.endpoint.name(), error)),
-            Err(_) if self.connection.dialled() != dialled && self.connection.connected() == connected => {
+            Some(result) => result.map_err(|error| SendError::transport(self.endpoint.name(), error)),
+            None if self.connection.dialled() != dialled && self.connection.connected() == connected => {
                 let endpoint = self.endpoint.name().to_owned();
                 Err(SendError::Unconnected {
                     endpoint,
                     waited_ms: wait.as_millis(),
                 })
             }
-            Err(_) => Err(self.silent(wait)),
+            None => Err(self.silent(wait)),
         }
     }
 

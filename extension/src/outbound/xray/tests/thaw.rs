@@ -5,8 +5,8 @@ use std::net::TcpListener;
 
 use super::*;
 
-/// A wait that is over when the freeze is.
-const FROZEN_WAIT: Duration = Duration::from_millis(30);
+/// A wait that is over when the freeze is, and long enough to send the request in.
+const FROZEN_WAIT: Duration = Duration::from_millis(100);
 
 /// Guards against a batch sent twice: the timer was seen before the answer that came during a freeze.
 #[tokio::test]
@@ -15,6 +15,7 @@ async fn an_answer_that_came_during_a_freeze_is_read_though_the_time_is_over() {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
         let address = listener.local_addr().unwrap();
         let (has_come, came) = tokio::sync::oneshot::channel();
+        let (has_answered, answered) = std::sync::mpsc::channel();
         let server = std::thread::spawn(move || {
             let (mut stream, _) = listener.accept().unwrap();
             // Head and body of a small batch come in one or two pieces.
@@ -27,12 +28,14 @@ async fn an_answer_that_came_during_a_freeze_is_read_though_the_time_is_over() {
             let body = r#"{"UnprocessedTraceSegments":[]}"#;
             let head = format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n", body.len());
             stream.write_all(format!("{head}{body}").as_bytes()).unwrap();
+            has_answered.send(()).unwrap();
             stream
         });
         let freeze = async {
             came.await.unwrap();
             // Nothing of this thread runs meanwhile, as in a sandbox that is frozen.
             std::thread::sleep(FROZEN_WAIT + Duration::from_millis(5));
+            answered.recv().unwrap();
         };
         let mut sender = XraySender::new(endpoint(&format!("http://{address}")), environment_keys());
         let (outcome, ()) = tokio::join!(send(&mut sender, FROZEN_WAIT), freeze);
