@@ -75,6 +75,7 @@ fn main() -> ExitCode {
             eprintln!("measure: target missed: {figure}");
             failed = true;
         }
+        failed |= table.left_out() > 0;
     }
     if let Some(document) = &plan.document
         && let Err(error) = table.write(document)

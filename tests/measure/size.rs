@@ -26,7 +26,7 @@ pub(crate) fn measure(plan: &Plan, table: &mut Table) -> Outcome {
     row(table, "size of the binary", &of_all(bytes)?, 3.2);
     match of_all(deflated) {
         Ok(sizes) => row(table, "size in a zip", &sizes, 1.6),
-        Err(error) => table.note(format!(
+        Err(error) => table.leave_out(format!(
             "the size in a zip was left out: python3 is missing ({error})"
         )),
     }

@@ -29,6 +29,7 @@ pub(crate) struct Row {
 pub(crate) struct Table {
     rows: Vec<Row>,
     notes: Vec<String>,
+    left_out: usize,
 }
 
 impl Row {
@@ -57,9 +58,20 @@ impl Table {
         self.rows.push(row);
     }
 
+    /// Says below the table that promised figures could not be measured here.
+    pub(crate) fn leave_out(&mut self, note: impl Into<String>) {
+        self.left_out += 1;
+        self.note(note);
+    }
+
     /// Adds a line below the table.
     pub(crate) fn note(&mut self, note: impl Into<String>) {
         self.notes.push(note.into());
+    }
+
+    /// How often promised figures could not be measured.
+    pub(crate) fn left_out(&self) -> usize {
+        self.left_out
     }
 
     /// Figures whose target was missed.
@@ -152,5 +164,10 @@ mod tests {
         table.push(Row::default());
         assert!(table.markdown().contains("| size |  |  |  |  |  | NO |"));
         assert_eq!(table.missed().collect::<Vec<_>>(), ["size"]);
+        table.note("explains");
+        assert_eq!(table.left_out(), 0);
+        table.leave_out("no cgroup");
+        assert_eq!(table.left_out(), 1);
+        assert!(table.text().contains("note: no cgroup"));
     }
 }

@@ -163,10 +163,6 @@ async fn delay_of_responses(answers_after: Option<Duration>, mode: &'static str)
     let mut delays = Vec::new();
     for number in 0..PAIRS {
         let with = invoke(&lab, number, Duration::ZERO).await;
-        assert!(
-            with.held().is_zero() || with.responded <= with.next,
-            "the response waited: {with:?}"
-        );
         let without = invoke_bare(&bare, number, Duration::ZERO).await;
         let without = response_of(&without).duration_since(without[0].at);
         delays.push(with.response_time().saturating_sub(without));
@@ -195,10 +191,8 @@ async fn a_black_hole_is_waited_for_once_in_the_life_of_a_sandbox() {
     for number in 0..20 {
         held.push(invoke(&lab, number, 20 * MS).await.held());
     }
-    let waits: Vec<&Duration> = held.iter().filter(|held| **held >= WAIT / 2).collect();
-    assert!(waits.len() <= 1, "{held:?}");
-    assert!(waits.iter().all(|wait| **wait <= WAIT + SLACK), "{held:?}");
-    // After it nobody is held at all, but for what a busy machine does.
+    // One wait, and what a busy machine adds to twenty invocations.
+    assert!(held.iter().sum::<Duration>() <= WAIT + SLACK, "{held:?}");
     held.sort();
     assert_eq!(held[held.len() / 2], Duration::ZERO, "{held:?}");
 }

@@ -54,7 +54,12 @@ async fn a_flood_that_cannot_be_sent_stays_within_the_budget_of_any_function() {
         assert!(received > 9_000, "{}", finished.tally);
         // They are 26 MB, which fits in the largest of the budgets alone.
         assert_eq!(spilled == 0, memory_mb > 1_024, "{}", finished.tally);
-        assert!(finished.tally["memory"]["peak_resident"].as_u64() <= Some(budget(memory_mb)));
+        let told = finished.tally["memory"]["peak_resident"].as_u64();
+        assert!(
+            told.is_some_and(|peak| peak <= budget(memory_mb)),
+            "{}",
+            finished.tally
+        );
     }
 }
 
@@ -228,7 +233,7 @@ fn report(watch: &Watch, invocations: usize) {
 /// Memory after `invocations` is what it was after the first tenth of them.
 async fn grows_by_nothing(lab: &Lab, invocations: usize) {
     /// What the allocator may keep, and what the system's count may be off by.
-    const SLACK: u64 = 512 * KIB as u64;
+    const SLACK: u64 = 256 * KIB as u64;
     for _ in 0..invocations / 10 {
         lab.succeed(&script()).await;
     }

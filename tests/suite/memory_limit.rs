@@ -87,8 +87,7 @@ async fn a_flood_that_cannot_be_sent_fits_beside_a_function_that_leaves_its_budg
     .await;
     lab.succeed(&script()).await;
     lab.idle().await;
-    // What the extension may still take, and a little for its debug build's code.
-    let fill = SIZE.saturating_sub(used(&lab) + 24 * MIB);
+    let fill = SIZE.saturating_sub(used(&lab) + 16 * MIB);
     lab.succeed(&Script::new().fill(fill)).await;
     lab.succeed(&Script::new().burst(10_000).burst_of(200, 60 * 1024))
         .await;

@@ -23,7 +23,7 @@ pub(crate) struct Arguments {
     /// Fewer runs.
     #[arg(long)]
     quick: bool,
-    /// Fails where a target is missed.
+    /// Fails where a target is missed, or a promised figure cannot be measured.
     #[arg(long)]
     strict: bool,
     /// Replaces the table of docs/performance.md.
