@@ -13,6 +13,8 @@ use crate::script::Flood;
 mod backlog;
 mod destination;
 mod troubles;
+#[cfg(test)]
+mod variety;
 
 /// Ids of one invocation's documents lie below the next one's.
 const IDS_PER_CALL: u64 = 0x10_0000;
