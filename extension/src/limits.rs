@@ -73,12 +73,17 @@ pub const SPILL_RETRY: Duration = Duration::from_secs(30);
 pub const SPILL_IO_MAX: usize = 256 * 1024;
 /// Bytes handed over to be written in one turn of the loop, and one document more. The rest follows in the next
 /// turns, between which whoever else has something to say is heard.
-pub const SPILL_STEP: ByteCount = ByteCount::bytes(512 * 1024);
+pub const SPILL_STEP: ByteCount = ByteCount::bytes(128 * 1024);
 /// Bytes of the spill files looked at in one turn of the loop for documents that wait. If there were none among
 /// them, the next turn looks on.
 pub const SPILL_LOOK_MAX: u64 = 1024 * 1024;
 /// Bytes moved to the spill file when memory has no room for a document, so that not every one costs a write.
-pub const SPILL_BATCH: ByteCount = ByteCount::bytes(256 * 1024);
+pub const SPILL_BATCH: ByteCount = ByteCount::bytes(64 * 1024);
+/// What a mebibyte held at SHUTDOWN after a timeout or a failure takes of its time, beyond [`SHUTDOWN_MARGIN`], to be put
+/// into files: on the processor share of a 128 MB function. So much earlier nothing is sent any more.
+pub const SAVE_TIME_OF_MIB: Duration = Duration::from_millis(100);
+/// And at most so much, half of the time that Lambda gives: larger functions, which may hold more, have more of a processor.
+pub const SAVE_TIME_MAX: Duration = Duration::from_millis(1000);
 /// What is left of SHUTDOWN's time when the last document goes to the spill file: the tally still has to be told.
 pub const SPILL_MARGIN: Duration = Duration::from_millis(60);
 
@@ -94,7 +99,7 @@ pub const BACKLOG_MIN_BYTES: usize = 256 * 1024;
 pub const DATAGRAMS_PER_LOOK: usize = 32;
 /// Bytes of datagrams looked at likewise, and one datagram more: less than what goes to the files in the same time
 /// ([`SPILL_STEP`]), so that what is on its way there does not pile up.
-pub const DATAGRAM_BYTES_PER_LOOK: usize = 256 * 1024;
+pub const DATAGRAM_BYTES_PER_LOOK: usize = 32 * 1024;
 /// Datagrams taken from the socket at the end of an invocation. A sender that never stops cannot hold it up.
 pub const DATAGRAMS_AT_THE_END: usize = 16 * 1024;
 /// Receive buffer asked of the system. It gives what it allows (208 KiB as a rule, doubled for bookkeeping).

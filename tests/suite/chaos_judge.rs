@@ -94,6 +94,11 @@ async fn the_judge_finds_every_document_that_is_missing_or_comes_twice() {
     let (plan, evidence) = calm().await;
     let case = Case { plan, evidence };
     case.finds("never came", |evidence| forget(evidence, "\"flood\""));
+    // Open ones that were left out excuse no complete one.
+    case.finds("never came", |evidence| {
+        forget(evidence, "\"flood\"");
+        retell(evidence, &[("/superseded", 99), ("/received/total", 99)]);
+    });
     let child = format!("{:016x}", LARGE + CHILDREN);
     case.finds("never came", |evidence| forget(evidence, &child));
     case.finds("parts were made", |evidence| {
@@ -111,6 +116,16 @@ async fn the_judge_finds_every_document_that_is_missing_or_comes_twice() {
         evidence.received.calls.push(call);
     };
     case.finds("taken 2 times", again);
+    // That it waited in a full queue is an excuse, if the queue was full then.
+    let filled_before = |before: Duration| {
+        move |evidence: &mut Evidence| {
+            again(evidence);
+            let at = evidence.received.calls[0].at;
+            evidence.filled.push(at - before);
+        }
+    };
+    case.excuses(filled_before(MS));
+    case.finds("taken 2 times", filled_before(5000 * MS));
     // That something stood still meanwhile is no excuse.
     case.finds("taken 2 times", |evidence| {
         again(evidence);

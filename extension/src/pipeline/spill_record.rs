@@ -147,26 +147,38 @@ fn value_of(rank_found: u8) -> Option<Value> {
     Value::ALL.into_iter().find(|value| rank(*value) == rank_found)
 }
 
-/// CRC-32 as zip and Ethernet have it.
+/// CRC-32 as zip and Ethernet have it, four bytes a step: a flood is put into files between two looks at the socket.
 fn crc(bytes: &[u8]) -> u32 {
-    let step = |crc: u32, byte: &u8| {
+    let (words, rest) = bytes.as_chunks::<WORD>();
+    let crc = words.iter().fold(u32::MAX, |crc, word| {
+        let word = (crc ^ u32::from_le_bytes(*word)).to_le_bytes();
+        let parts = word.iter().zip(TABLES.iter().rev());
+        parts.fold(0, |sum, (byte, table)| sum ^ entry(table, *byte))
+    });
+    let [table, ..] = &TABLES;
+    !rest.iter().fold(crc, |crc, byte| {
         let [low, ..] = crc.to_le_bytes();
-        let entry = TABLE.get(usize::from(low ^ byte)).copied().unwrap_or_default();
-        entry ^ (crc >> 8)
-    };
-    !bytes.iter().fold(u32::MAX, step)
+        entry(table, low ^ byte) ^ (crc >> 8)
+    })
 }
 
-static TABLE: [u32; 256] = table();
+fn entry(table: &[u32; 256], byte: u8) -> u32 {
+    table.get(usize::from(byte)).copied().unwrap_or_default()
+}
+
+const WORD: usize = 4;
+/// What a byte does to the sum, and what it does with so many zeros behind it.
+static TABLES: [[u32; 256]; WORD] = tables();
 
 #[expect(
     clippy::indexing_slicing,
+    clippy::as_conversions,
     reason = "made by the compiler: an index beyond the table would not build"
 )]
-const fn table() -> [u32; 256] {
-    let mut table = [0; 256];
+const fn tables() -> [[u32; 256]; WORD] {
+    let mut tables = [[0; 256]; WORD];
     let (mut place, mut number) = (0, 0u32);
-    while place < table.len() {
+    while place < 256 {
         let mut crc = number;
         let mut bit = 0;
         while bit < 8 {
@@ -177,11 +189,21 @@ const fn table() -> [u32; 256] {
             };
             bit += 1;
         }
-        table[place] = crc;
+        tables[0][place] = crc;
         place += 1;
         number += 1;
     }
-    table
+    let mut table = 1;
+    while table < WORD {
+        place = 0;
+        while place < 256 {
+            let before = tables[table - 1][place];
+            tables[table][place] = (before >> 8) ^ tables[0][(before & 0xff) as usize];
+            place += 1;
+        }
+        table += 1;
+    }
+    tables
 }
 
 #[cfg(test)]

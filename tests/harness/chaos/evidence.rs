@@ -31,6 +31,8 @@ pub struct Evidence {
     pub left_in_files: u64,
     /// Files where a link leads that was put in the place of the spill files' folder.
     pub strayed: usize,
+    /// When the destination's queue of connections was filled up.
+    pub filled: Vec<Instant>,
     /// Questions that the extension's name server got.
     pub questions: u64,
 }

@@ -55,6 +55,7 @@ pub async fn play(plan: Arc<Plan>) -> Evidence {
         harmed: stage.harmed(),
         left_in_files: Records::of(scratch).waiting,
         strayed: files::strayed(scratch),
+        filled: stage.filled(),
         questions: stage.questions(),
         journal,
     }

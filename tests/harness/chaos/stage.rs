@@ -1,7 +1,7 @@
 //! A sandbox under way: what it runs on, and what goes wrong around it.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
 
 use emulator::{Config, Entry, Environment, Faults, FunctionCommand, InitAt, KilledAs, Part, What};
@@ -40,6 +40,8 @@ pub(super) struct Stage {
     /// Only one standstill at a time: the end of one would be the other's.
     standing: Mutex<()>,
     harmed: AtomicU64,
+    /// When the destination's queue of connections was filled up.
+    filled: std::sync::Mutex<Vec<Instant>>,
     /// Set when the last call has its answer.
     is_ending: watch::Sender<bool>,
 }
@@ -80,6 +82,7 @@ impl Stage {
             _masks: masks,
             standing: Mutex::new(()),
             harmed: AtomicU64::new(0),
+            filled: std::sync::Mutex::default(),
             is_ending: watch::Sender::new(false),
         }
     }
@@ -153,7 +156,12 @@ impl Stage {
 
     async fn begin(&self, trouble: Trouble) {
         match trouble {
-            Trouble::Door(door) => self.destination.door(door).await,
+            Trouble::Door(door) => {
+                if door == Door::Full {
+                    self.lock_filled().push(Instant::now());
+                }
+                self.destination.door(door).await;
+            }
             Trouble::Certificate(certificate) => self.destination.present(certificate),
             Trouble::Name(answers) => self.answer(answers),
             Trouble::Clock(ahead_s) => self.destination.set_clock(ahead_s),
@@ -172,6 +180,15 @@ impl Stage {
             Trouble::Memory(_) => self.show(Headroom::Ample),
             Trouble::Expiry | Trouble::Files(_) => {}
         }
+    }
+
+    /// When the destination's queue of connections was filled up.
+    pub(super) fn filled(&self) -> Vec<Instant> {
+        self.lock_filled().clone()
+    }
+
+    fn lock_filled(&self) -> std::sync::MutexGuard<'_, Vec<Instant>> {
+        self.filled.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn answer(&self, answers: Answers) {

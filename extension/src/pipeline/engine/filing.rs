@@ -1,5 +1,8 @@
 //! The account of what is in the spill files, and when something goes there or comes back.
 
+use std::time::Duration;
+
+use model::size::ByteCount;
 use model::time::Timestamp;
 
 use super::super::attach::attach;
@@ -9,7 +12,7 @@ use super::super::filing::{Filed, Filing};
 use super::super::spool::{BatchLimits, Order, Overflow, Spool};
 use super::super::tally::{Origin, ShedReason};
 use super::{Config, Engine, Phase};
-use crate::limits::{SPILL_MARGIN, SPILL_RETRY, SPILL_STEP};
+use crate::limits::{SAVE_TIME_MAX, SAVE_TIME_OF_MIB, SPILL_MARGIN, SPILL_RETRY, SPILL_STEP};
 
 /// See the module.
 #[derive(Debug, Default)]
@@ -193,6 +196,16 @@ impl Engine {
         if let Some(batch) = self.spool.recalled(documents) {
             self.send_recalled(now, batch);
         }
+    }
+
+    /// What putting into files takes of all that is held in memory, if that is to happen at all.
+    pub(super) fn time_to_save(&self) -> Duration {
+        if self.filing.save_until.is_none() || !self.filing.can_write {
+            return Duration::ZERO;
+        }
+        let held = self.spool.held().plus(self.evidence.held());
+        let mebibytes = u32::try_from(held.get() / ByteCount::mib(1).get()).unwrap_or(u32::MAX);
+        SAVE_TIME_OF_MIB.saturating_mul(mebibytes).min(SAVE_TIME_MAX)
     }
 
     /// The process ends: what is held goes where the next ones find it, the most valuable first.

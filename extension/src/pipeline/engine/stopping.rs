@@ -1,6 +1,8 @@
 //! SHUTDOWN: from the source down. Empty the socket, wait a moment for the last records, tell what is open,
 //! send what is held, tell the tally, leave.
 
+use std::time::Duration;
+
 use model::ids::RequestId;
 use model::time::Timestamp;
 use model::wire::telemetry::Status;
@@ -15,6 +17,8 @@ use crate::limits::{SHUTDOWN_MARGIN, SHUTDOWN_TELEMETRY_WAIT, SHUTDOWN_UNNAMED, 
 pub(super) struct Stop {
     reason: String,
     deadline: Timestamp,
+    /// What of the time before it is left for putting documents into files.
+    saving: Duration,
     /// Until then records that are still to come are waited for.
     records_until: Timestamp,
     /// The socket is empty.
@@ -30,7 +34,7 @@ pub(super) struct Stop {
 impl Stop {
     /// The last moment for work.
     pub(super) fn until(&self) -> Timestamp {
-        self.deadline.before(SHUTDOWN_MARGIN)
+        self.deadline.before(SHUTDOWN_MARGIN + self.saving)
     }
 
     pub(super) fn wake_at(&self) -> Timestamp {
@@ -63,6 +67,7 @@ impl Engine {
         self.phase = Phase::Stopping(Stop {
             reason,
             deadline,
+            saving: Duration::ZERO,
             records_until,
             is_drained: false,
             is_closed: false,
@@ -81,9 +86,11 @@ impl Engine {
     }
 
     pub(super) fn move_on_stopping(&mut self, now: Timestamp) {
-        let Phase::Stopping(stop) = &self.phase else {
+        let saving = self.time_to_save();
+        let Phase::Stopping(stop) = &mut self.phase else {
             return;
         };
+        stop.saving = saving;
         let is_late = now >= stop.records_until;
         if !stop.is_closed && stop.is_drained && (is_late || !self.invocations.awaits_records()) {
             self.close_all(now);

@@ -372,9 +372,11 @@ fn check_missing(totals: &Totals, sent: &Sent, evidence: &Evidence, verdict: &mu
     let missing: Vec<&Key> = sent.surely.difference(&taken).collect();
     let lost = totals.lost();
     verdict.lost = u64::try_from(lost.max(0)).unwrap_or(u64::MAX);
-    // An open subsegment may be left out for its complete form.
-    let excused = verdict.lost + totals.superseded + evidence.kernel.drops();
-    if losses(&missing) > excused {
+    // An open subsegment, and no other, may be left out for its complete form.
+    let dropped = verdict.lost + evidence.kernel.drops();
+    let excused = dropped + totals.superseded;
+    let complete: Vec<&Key> = missing.iter().copied().filter(|(_, is_open)| !is_open).collect();
+    if losses(&missing) > excused || losses(&complete) > dropped {
         verdict.problems.push(format!(
             "{} documents never came to the destination, {} lost by the extension's account: {:?}",
             missing.len(),

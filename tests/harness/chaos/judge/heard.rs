@@ -8,9 +8,8 @@ use extension::limits::{DEADLINE_MARGIN, FLUSH_MAX, SHUTDOWN_MARGIN};
 use extension::outbound::limits::OLDER_CONNECTION_SHARE;
 
 use crate::chaos::evidence::Evidence;
-use crate::chaos::plan::{Plan, Spell};
-use crate::chaos::trouble::Trouble;
-use crate::destination::{Act, Call, Door};
+use crate::chaos::plan::Plan;
+use crate::destination::{Act, Call};
 
 /// So long before a call was seen it may have been made, on a machine that was too busy to see it.
 const UNSEEN: Duration = Duration::from_millis(100);
@@ -18,6 +17,8 @@ const UNSEEN: Duration = Duration::from_millis(100);
 pub(super) const SHUTDOWN: Duration = Duration::from_secs(2);
 /// What of it may pass before they are told.
 const SHUTDOWN_OF_RUNTIME: Duration = Duration::from_millis(600);
+/// After a queue was filled up, it is full for a second at most, and who found it so has its place three later.
+const QUEUED_MAX: Duration = Duration::from_secs(4);
 /// How well the times of deadlines are known.
 const AROUND: Duration = Duration::from_millis(10);
 /// What is known of a call's answer.
@@ -80,25 +81,23 @@ impl Deadline {
 /// What bounds the time of calls.
 pub(super) struct Bounds {
     deadlines: Vec<Deadline>,
-    /// Calls on connections that may have had to wait for their place in a full queue: the system asks for it again
-    /// after a second, and nobody knows how much of the call's time that took.
+    /// First calls on connections that may have had to wait for their place in a full queue: the system asks for it again
+    /// after one and after two seconds more, and nobody knows how much of the call's time that took.
     queued: Vec<Instant>,
 }
 
 impl Bounds {
     pub(super) fn of(plan: &Plan, evidence: &Evidence) -> Self {
-        let is_full = |spell: &Spell<Trouble>| spell.what == Trouble::Door(Door::Full);
         let mut known = BTreeSet::new();
         let firsts = evidence.received.calls.iter();
         let firsts = firsts.filter(|call| known.insert(call.connection));
-        let queued = if plan.troubles.iter().flatten().any(is_full) {
-            firsts.map(|call| call.at).collect()
-        } else {
-            Vec::new()
+        let was_full = |at: Instant| {
+            let mut filled = evidence.filled.iter();
+            filled.any(|filled| (*filled..*filled + QUEUED_MAX).contains(&at))
         };
         Self {
             deadlines: deadlines(plan, evidence),
-            queued,
+            queued: firsts.map(|call| call.at).filter(|at| was_full(*at)).collect(),
         }
     }
 

@@ -7,7 +7,9 @@ use model::size::ByteCount;
 use serde_json::{Value, json};
 
 use super::bench::{Bench, S, U, W, done, header, reading, start, subsegment, tracing};
-use crate::limits::{SHUTDOWN_TELEMETRY_WAIT, SPILL_LIMIT, SPILL_RETRY, SPILL_STEP};
+use crate::limits::{
+    SAVE_TIME_OF_MIB, SHUTDOWN_MARGIN, SHUTDOWN_TELEMETRY_WAIT, SPILL_LIMIT, SPILL_RETRY, SPILL_STEP,
+};
 use crate::pipeline::document::Document;
 use crate::pipeline::event::Event;
 use crate::pipeline::filing::{Filed, Filing};
@@ -15,6 +17,8 @@ use crate::pipeline::outcome::FailureKind;
 use crate::spill::store::Store;
 use crate::spill::temporary::Temporary;
 
+/// The time that Lambda gives at SHUTDOWN.
+const SHUTDOWN: Duration = Duration::from_millis(2000);
 const MEMORY: ByteCount = ByteCount::bytes(8 * 1024);
 
 fn id(number: u32) -> String {
@@ -262,6 +266,34 @@ fn what_a_call_had_on_its_way_when_time_ran_out_is_kept_too() {
     bench.wait(Duration::from_secs(3));
     assert_eq!((bench.sending.len(), bench.finished.is_some()), (1, true));
     assert_eq!(bench.engine.held().in_file, 7);
+}
+
+#[test]
+fn the_more_is_held_the_earlier_it_goes_to_the_files() {
+    const STEP: Duration = Duration::from_millis(1);
+    for (documents, reason, mebibytes) in [(100, "timeout", 0), (3_000, "timeout", 3), (3_000, "spindown", 0)]
+    {
+        let temporary = Temporary::new();
+        let mut bench = Bench::spilling(&temporary, ByteCount::mib(8), SPILL_LIMIT);
+        bench.invoke("r-1", &header(S));
+        bench.records([start("r-1", tracing(Some(S), W))]);
+        let more = json!({ "metadata": { "default": "m".repeat(900) } });
+        for number in 1..=documents {
+            bench.datagram(&subsegment(&id(number), S, more.clone()));
+        }
+        bench.stop(reason);
+        let begin = bench.now;
+        // A call is under way that nobody answers.
+        while bench.finished.is_none() {
+            bench.wait(STEP);
+        }
+        let saving = SAVE_TIME_OF_MIB * mebibytes;
+        assert_eq!(
+            bench.now.since(begin),
+            SHUTDOWN - SHUTDOWN_MARGIN - saving,
+            "{reason}"
+        );
+    }
 }
 
 #[test]
