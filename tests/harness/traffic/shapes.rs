@@ -38,6 +38,7 @@ pub fn all() -> Vec<Shape> {
         shape("steady 100/s", vec![steady(2200, 10 * MS, 5)]),
         shape("bursts", vec![bursts()]),
         shape("a rhythm that breaks", vec![breaking()]),
+        shape("recorded", vec![recorded()]),
     ]
 }
 
@@ -62,6 +63,20 @@ fn bursts() -> Vec<Arrival> {
         arrivals.extend(burst);
     }
     arrivals
+}
+
+/// What one sandbox of a real service got: bursts, pauses of seconds, and one of minutes.
+fn recorded() -> Vec<Arrival> {
+    let lines = include_str!("recorded.txt").lines();
+    let gaps = lines.filter(|line| !line.starts_with('#'));
+    let gaps = gaps
+        .flat_map(str::split_whitespace)
+        .filter_map(|gap| gap.parse().ok());
+    let arrival = |gap: u32| Arrival {
+        gap: MS * gap,
+        handler: 50 * MS,
+    };
+    gaps.map(arrival).collect()
 }
 
 /// Two a second, then one in half a minute, then two a second.
