@@ -80,10 +80,9 @@ pub const SPILL_LOOK_MAX: u64 = 1024 * 1024;
 /// Bytes moved to the spill file when memory has no room for a document, so that not every one costs a write.
 pub const SPILL_BATCH: ByteCount = ByteCount::bytes(64 * 1024);
 /// What a mebibyte held at SHUTDOWN after a timeout or a failure takes of its time, beyond [`SHUTDOWN_MARGIN`], to be put
-/// into files: on the processor share of a 128 MB function. So much earlier nothing is sent any more.
+/// into files: less than 5 ms of processor time, on the share of a 128 MB function (7.2 %). So much earlier nothing is
+/// sent any more, but for the first half of the time, which is for sending whatever is held.
 pub const SAVE_TIME_OF_MIB: Duration = Duration::from_millis(100);
-/// And at most so much, half of the time that Lambda gives: larger functions, which may hold more, have more of a processor.
-pub const SAVE_TIME_MAX: Duration = Duration::from_millis(1000);
 /// What is left of SHUTDOWN's time when the last document goes to the spill file: the tally still has to be told.
 pub const SPILL_MARGIN: Duration = Duration::from_millis(60);
 

@@ -18,7 +18,7 @@ use crate::limits::REPEATS_GENERATION;
 /// See the module.
 #[derive(Debug, Default)]
 pub struct Repeats {
-    /// Of this process alone: nobody outside can make two documents meet.
+    /// Seeded anew in each process.
     hasher: foldhash::quality::RandomState,
     young: Hashes,
     old: Hashes,

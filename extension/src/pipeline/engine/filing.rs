@@ -12,7 +12,7 @@ use super::super::filing::{Filed, Filing};
 use super::super::spool::{BatchLimits, Order, Overflow, Spool};
 use super::super::tally::{Origin, ShedReason};
 use super::{Config, Engine, Phase};
-use crate::limits::{SAVE_TIME_MAX, SAVE_TIME_OF_MIB, SPILL_MARGIN, SPILL_RETRY, SPILL_STEP};
+use crate::limits::{SAVE_TIME_OF_MIB, SPILL_MARGIN, SPILL_RETRY, SPILL_STEP};
 
 /// See the module.
 #[derive(Debug, Default)]
@@ -205,7 +205,7 @@ impl Engine {
         }
         let held = self.spool.held().plus(self.evidence.held());
         let mebibytes = u32::try_from(held.get() / ByteCount::mib(1).get()).unwrap_or(u32::MAX);
-        SAVE_TIME_OF_MIB.saturating_mul(mebibytes).min(SAVE_TIME_MAX)
+        SAVE_TIME_OF_MIB.saturating_mul(mebibytes)
     }
 
     /// The process ends: what is held goes where the next ones find it, the most valuable first.

@@ -17,8 +17,9 @@ use crate::limits::{SHUTDOWN_MARGIN, SHUTDOWN_TELEMETRY_WAIT, SHUTDOWN_UNNAMED, 
 pub(super) struct Stop {
     reason: String,
     deadline: Timestamp,
-    /// What of the time before it is left for putting documents into files.
+    /// What of the time before it is left for putting documents into files, and the most that may be.
     saving: Duration,
+    saving_max: Duration,
     /// Until then records that are still to come are waited for.
     records_until: Timestamp,
     /// The socket is empty.
@@ -41,7 +42,7 @@ impl Stop {
         if self.is_closed {
             self.until()
         } else {
-            self.records_until
+            self.records_until.min(self.until())
         }
     }
 }
@@ -68,6 +69,8 @@ impl Engine {
             reason,
             deadline,
             saving: Duration::ZERO,
+            // Else a late word of the shutdown would leave no time to tell what is open.
+            saving_max: deadline.before(SHUTDOWN_MARGIN).since(now) / 2,
             records_until,
             is_drained: false,
             is_closed: false,
@@ -90,8 +93,8 @@ impl Engine {
         let Phase::Stopping(stop) = &mut self.phase else {
             return;
         };
-        stop.saving = saving;
-        let is_late = now >= stop.records_until;
+        stop.saving = saving.min(stop.saving_max);
+        let is_late = now >= stop.records_until.min(stop.until());
         if !stop.is_closed && stop.is_drained && (is_late || !self.invocations.awaits_records()) {
             self.close_all(now);
             self.pump(now);

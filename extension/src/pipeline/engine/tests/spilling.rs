@@ -11,7 +11,7 @@ use crate::limits::{
     SAVE_TIME_OF_MIB, SHUTDOWN_MARGIN, SHUTDOWN_TELEMETRY_WAIT, SPILL_LIMIT, SPILL_RETRY, SPILL_STEP,
 };
 use crate::pipeline::document::Document;
-use crate::pipeline::event::Event;
+use crate::pipeline::event::{Event, Stopping};
 use crate::pipeline::filing::{Filed, Filing};
 use crate::pipeline::outcome::FailureKind;
 use crate::spill::store::Store;
@@ -294,6 +294,29 @@ fn the_more_is_held_the_earlier_it_goes_to_the_files() {
             "{reason}"
         );
     }
+}
+
+#[test]
+fn a_late_word_of_the_shutdown_still_has_what_is_open_told_before_it_goes_to_the_files() {
+    let temporary = Temporary::new();
+    let mut bench = Bench::spilling(&temporary, ByteCount::mib(8), SPILL_LIMIT);
+    bench.invoke("r-1", &header(S));
+    bench.records([start("r-1", tracing(Some(S), W))]);
+    let more = json!({ "metadata": { "default": "m".repeat(900) } });
+    for number in 1..=3_000 {
+        bench.datagram(&subsegment(&id(number), S, more.clone()));
+    }
+    // All of the time would go to the files.
+    let deadline = bench.now.after(SHUTDOWN_MARGIN + SAVE_TIME_OF_MIB);
+    bench.event(Event::Stopping(Stopping {
+        reason: "timeout".into(),
+        deadline,
+    }));
+    while bench.finished.is_none() {
+        bench.wait(Duration::from_millis(1));
+    }
+    assert_eq!(bench.now, deadline.before(SHUTDOWN_MARGIN + SAVE_TIME_OF_MIB / 2));
+    assert_eq!(fields(&bench)["held"], 3_002); // with the segments of the invocation that timed out
 }
 
 #[test]
