@@ -24,7 +24,7 @@ mod record;
 mod state;
 mod tls;
 
-pub use self::act::Act;
+pub use self::act::{Act, CODES_FOR_EVER, CODES_FOR_LATER};
 pub use self::door::Door;
 pub use self::record::{Call, Document, Handshakes, Received};
 pub use self::tls::Certificate;

@@ -4,7 +4,7 @@
 use std::time::{Duration, SystemTime};
 
 use emulator::What;
-use tests::destination::{Act, Destination, Door};
+use tests::destination::{Act, CODES_FOR_EVER, CODES_FOR_LATER, Destination, Door};
 use tests::lab::{Finished, Lab};
 use tests::script::Script;
 
@@ -245,28 +245,14 @@ async fn a_name_without_an_address_holds_documents_and_says_so() {
 
 #[tokio::test]
 async fn documents_that_may_be_taken_later_are_sent_again_whatever_the_code() {
-    for code in [
-        "ThrottledException",
-        "ThrottlingException",
-        "InternalFailure",
-        "InternalServerError",
-        "ServiceUnavailableException",
-        "RequestTimeout",
-    ] {
+    for code in CODES_FOR_LATER {
         survive([Act::unprocessed(code), Act::unprocessed_containing(code, "call")]).await;
     }
 }
 
 #[tokio::test]
 async fn documents_that_will_never_be_taken_are_counted_by_their_code() {
-    for code in [
-        "InvalidTraceId",
-        "MissingId",
-        "InvalidName",
-        "MissingEndTime",
-        "InvalidSegment",
-        "JSONFormatError",
-    ] {
+    for code in CODES_FOR_EVER {
         let destination = Destination::start().await;
         destination.otherwise(Act::unprocessed_containing(code, r#""name":"call""#));
         let finished = play(lab_before(&destination).await, &destination).await;

@@ -2,6 +2,25 @@
 
 use std::time::Duration;
 
+/// X-Ray's codes for single documents that may be taken later.
+pub const CODES_FOR_LATER: [&str; 6] = [
+    "ThrottledException",
+    "ThrottlingException",
+    "InternalFailure",
+    "InternalServerError",
+    "ServiceUnavailableException",
+    "RequestTimeout",
+];
+/// X-Ray's codes for single documents that never will be taken.
+pub const CODES_FOR_EVER: [&str; 6] = [
+    "InvalidTraceId",
+    "MissingId",
+    "InvalidName",
+    "MissingEndTime",
+    "InvalidSegment",
+    "JSONFormatError",
+];
+
 /// One call's fate. Where documents are taken, clock and credentials are looked at first, as X-Ray does.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Act {

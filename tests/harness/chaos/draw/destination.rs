@@ -3,25 +3,10 @@
 use std::time::Duration;
 
 use super::super::random::Random;
-use crate::destination::Act;
+use crate::destination::{Act, CODES_FOR_EVER, CODES_FOR_LATER};
 
-/// X-Ray's codes for single documents: those that may be taken later, those that never will be, and one that nobody
-/// has heard of.
-const CODES: [&str; 13] = [
-    "ThrottledException",
-    "ThrottlingException",
-    "InternalFailure",
-    "InternalServerError",
-    "ServiceUnavailableException",
-    "RequestTimeout",
-    "InvalidTraceId",
-    "MissingId",
-    "InvalidName",
-    "MissingEndTime",
-    "InvalidSegment",
-    "JSONFormatError",
-    "InvalidId",
-];
+/// One that nobody has heard of.
+const CODE_OF_NOBODY: &str = "InvalidId";
 
 pub(super) fn acts(random: &mut Random) -> Vec<Act> {
     let faults_in_hundred = random.one_of(&[0, 15, 15, 50]);
@@ -48,8 +33,8 @@ fn act(random: &mut Random) -> Act {
         5 => Act::TakeSlowly(millis(random.within(1..=3))),
         6 => Act::TakeLate(millis(random.within(1..=400))),
         7 if random.in_hundred(20) => Act::TakeHugely,
-        7 => Act::unprocessed(random.one_of(&CODES)),
-        8 => Act::unprocessed_containing(random.one_of(&CODES), "single"),
+        7 => Act::unprocessed(code(random)),
+        8 => Act::unprocessed_containing(code(random), "single"),
         9 => Act::throttled(random.one_of(&[None, Some("1"), Some("0")])),
         10 => Act::ResetUnread,
         11 => Act::Reset,
@@ -59,4 +44,9 @@ fn act(random: &mut Random) -> Act {
         15 => Act::status(random.one_of(&[400, 413])),
         _ => Act::status(random.one_of(&[408, 500, 502, 503, 504])),
     }
+}
+
+fn code(random: &mut Random) -> &'static str {
+    let codes: Vec<&str> = [&CODES_FOR_LATER[..], &CODES_FOR_EVER, &[CODE_OF_NOBODY]].concat();
+    random.one_of(&codes)
 }
