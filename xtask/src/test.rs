@@ -1,5 +1,7 @@
 //! `cargo xtask test`: sets up what the tests need, builds once, runs every ring, counts.
 
+mod needs;
+
 use std::collections::BTreeSet;
 use std::io::{BufRead, BufReader};
 use std::process::Command;
@@ -81,7 +83,7 @@ pub(crate) fn run(arguments: &Arguments) -> Outcome {
     };
     let features = features(&sdks);
     require_tools(&sdks)?;
-    set_up(&sdks, &features)?;
+    set_up(&sdks, &features, &arguments.only)?;
     println!("set up and built in {} s", began.elapsed().as_secs());
 
     let left_out = left_out(&sdks);
@@ -153,7 +155,7 @@ fn require_tools(sdks: &BTreeSet<Sdk>) -> Outcome {
 }
 
 /// Installs and builds side by side: pip and npm wait for the network, cargo for the processor.
-fn set_up(sdks: &BTreeSet<Sdk>, features: &[String]) -> Outcome {
+fn set_up(sdks: &BTreeSet<Sdk>, features: &[String], only: &[String]) -> Outcome {
     let pythonic = || {
         python::install().and_then(|()| {
             if rie::obstacle().is_none() {
@@ -163,8 +165,11 @@ fn set_up(sdks: &BTreeSet<Sdk>, features: &[String]) -> Outcome {
             }
         })
     };
-    let outcomes = thread::scope(|scope| {
+    let outcomes: Outcome = thread::scope(|scope| {
         let mut tasks = vec![scope.spawn(pythonic)];
+        if only.is_empty() {
+            tasks.push(scope.spawn(needs::install_all));
+        }
         if sdks.contains(&Sdk::Node) {
             tasks.push(scope.spawn(node::install));
         }
@@ -186,9 +191,13 @@ fn set_up(sdks: &BTreeSet<Sdk>, features: &[String]) -> Outcome {
             Ok(outcome) => outcome,
             Err(_) => Err(Failure::new("an installation step panicked")),
         }));
-        outcomes
+        outcomes.into_iter().collect()
     });
-    outcomes.into_iter().collect()
+    outcomes?;
+    if only.is_empty() {
+        return Ok(());
+    }
+    needs::install_selected(only, features)
 }
 
 fn left_out(sdks: &BTreeSet<Sdk>) -> Vec<LeftOut> {
