@@ -20,6 +20,7 @@ mod memory_limit;
 mod names;
 mod oversize;
 mod proxy;
+mod publish;
 mod shutdown;
 mod signs;
 mod spill;

@@ -1,5 +1,7 @@
 //! Functions and readers that others wrote: real SDKs send, boto3 and the AWS CLI read.
 
+pub(crate) mod desk;
+pub(crate) mod moto;
 pub(crate) mod stage;
 pub(crate) mod tools;
 

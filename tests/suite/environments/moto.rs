@@ -1,23 +1,17 @@
 //! moto: a second X-Ray, which checks signatures as AWS does.
 
 use std::collections::BTreeSet;
-use std::net::SocketAddr;
-use std::process::Stdio;
-use std::time::Duration;
 
 use emulator::Config;
 use serde_json::{Value, json};
 use tests::lab::Lab;
-use tokio::io::{AsyncBufReadExt, BufReader};
-use tokio::process::{Child, Command};
 
+use crate::clients::moto::Moto as Server;
 use crate::clients::orders::{COLD, assert_paths};
 use crate::clients::program::{ANY_KEYS, aws, python};
 use crate::clients::readers::{orders, tree_of};
 use crate::clients::stage::succeed;
-use crate::clients::tools;
 
-const PATIENCE: Duration = Duration::from_secs(60);
 /// Calls that moto lets pass before it checks signatures: user, policy and key are made with them.
 const FREE_CALLS: &str = "3";
 const EVERYTHING: &str =
@@ -26,7 +20,7 @@ const EVERYTHING: &str =
 /// A running moto with one user who may do everything.
 struct Moto {
     /// Ended when this is dropped.
-    _process: Child,
+    _server: Server,
     url: String,
     key: String,
     secret: String,
@@ -34,19 +28,8 @@ struct Moto {
 
 impl Moto {
     async fn start() -> Self {
-        let mut command = Command::new(tools::python_environment("python"));
-        command.args(["-u", "-m", "moto.server", "--host", "127.0.0.1", "--port", "0"]);
-        command
-            .env("INITIAL_NO_AUTH_ACTION_COUNT", FREE_CALLS)
-            .kill_on_drop(true);
-        command
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(Stdio::piped());
-        let mut process = command.spawn().expect("the Python environment has moto");
-        let said = process.stderr.take().expect("standard error was piped");
-        let address = tokio::time::timeout(PATIENCE, address_in(BufReader::new(said))).await;
-        let url = format!("http://{}", address.expect("moto listens in time"));
+        let server = Server::that_checks_signatures(FREE_CALLS).await;
+        let url = server.url().to_owned();
 
         aws(&["iam", "create-user", "--user-name", "function"], &url, ANY_KEYS).await;
         let policy = ["--policy-name", "all", "--policy-document", EVERYTHING];
@@ -73,7 +56,7 @@ impl Moto {
                 .to_owned()
         };
         Self {
-            _process: process,
+            _server: server,
             key: text("AccessKeyId"),
             secret: text("SecretAccessKey"),
             url,
@@ -139,25 +122,4 @@ async fn a_wrong_secret_costs_one_clear_line_and_no_invocation() {
     );
     let line = refusals[0].to_string();
     assert!(line.contains("SignatureDoesNotMatch"), "{line}");
-}
-
-/// moto says where it listens: ` * Running on http://127.0.0.1:34567`.
-async fn address_in(mut said: BufReader<tokio::process::ChildStderr>) -> SocketAddr {
-    let mut lines = String::new();
-    loop {
-        let read = said.read_line(&mut lines).await.expect("moto writes text");
-        assert!(read > 0, "moto ended:\n{lines}");
-        let address = lines.lines().last().and_then(|line| line.split_once("http://"));
-        if let Some(address) = address.and_then(|(_, address)| address.trim().parse().ok()) {
-            // What follows is the log of requests: read on, so that moto never waits for us.
-            tokio::spawn(async move {
-                while said
-                    .read_line(&mut String::new())
-                    .await
-                    .is_ok_and(|read| read > 0)
-                {}
-            });
-            return address;
-        }
-    }
 }
