@@ -1,111 +1,215 @@
-//! `cargo xtask layer`: the layer's zip for the machine it is built on.
+//! `cargo xtask layer`: the layer's zip for each architecture, with its checksum and bill of materials.
+//!
+//! Invariants
+//! - The same sources, lock file and tool chain give the same bytes, whatever machine and folder they are built in.
+//! - Nothing lies in `extensions/` but the extension: Lambda starts every file there.
 
-use std::fs::{self, File, Permissions};
-use std::io::Write;
+mod arch;
+mod compile;
+mod licences;
+mod pack;
+mod packages;
+mod sbom;
+mod sysroot;
+
+use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
-use zip::write::SimpleFileOptions;
-use zip::{CompressionMethod, DateTime, ZipWriter};
+use clap::ValueEnum;
+use ring::digest::{SHA256, digest};
+
+pub(crate) use arch::Arch;
+use compile::Place;
+use pack::{EXECUTABLE, Entry, READABLE};
 
 use crate::failure::{Failure, Outcome};
-use crate::{process, project};
+use crate::project;
 
 const EXAMPLES: &str = "\
 Examples:
-  cargo xtask layer                       writes target/layer/fluoroscope-<arch>.zip
-  cargo xtask layer --into FOLDER         lays the same tree out in a folder, as `sam build` wants it";
+  cargo xtask layer                       writes target/layer/fluoroscope-<arch>.zip for this machine's architecture
+  cargo xtask layer --arch all            the same for x86_64 and arm64
+  cargo xtask layer --arch all --again    builds twice, the second time elsewhere, and compares the zips byte by byte
+  cargo xtask layer --into FOLDER         lays the same tree out in a folder, as `sam build` wants it
 
-/// Builds the extension and packs it as a layer for this machine's architecture.
+Another architecture takes Rust's standard library for it: `rustup target add aarch64-unknown-linux-gnu`. Without rustup, and on
+Debian, its compiler is taken for that instead, below target/tools.";
+
+/// Builds the extension and packs it as a layer.
 ///
-/// The binary needs the C library it was linked against (glibc 2.34 and later: Amazon Linux 2023).
+/// The program runs on Amazon Linux 2 and 2023. Beside the zip lie its checksum (.zip.sha256), and what it is made of, as
+/// CycloneDX (.cdx.json).
 #[derive(clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Arguments {
+    /// For which architecture; this machine's, unless told.
+    #[arg(long, value_name = "ARCH")]
+    arch: Option<Wanted>,
     /// Lay the layer's tree out here instead of packing it.
     #[arg(long, value_name = "FOLDER")]
     into: Option<PathBuf>,
+    /// Build once more from a copy in another folder, and fail unless the zip is the same.
+    #[arg(long, conflicts_with = "into")]
+    again: bool,
+}
+
+/// One architecture, or both.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Wanted {
+    #[value(name = "x86_64")]
+    X86_64,
+    #[value(name = "arm64", alias = "aarch64")]
+    Arm64,
+    All,
 }
 
 /// Where Lambda looks for extensions, below /opt.
 const EXTENSION: &str = "extensions/fluoroscope";
 /// The exec wrapper, below /opt and in the folder `layer`.
 const WRAPPER: &str = "fluoroscope";
-const EXECUTABLE: u32 = 0o755;
+/// The licences of what is in the extension, below /opt.
+const LICENCES: &str = "fluoroscope-licenses.txt";
 /// What the zip and the binary in it may measure, in bytes.
-const ZIP_PROMISE: u64 = 1_600_000;
-const BINARY_PROMISE: u64 = 3_200_000;
-/// Beyond 9 the search is zopfli's, for this many rounds more: some seconds, and 4 % less to load.
-const BEST_COMPRESSION: i64 = 24;
-
-/// A file of the layer: where it lies below /opt, and what is in it. All of them can be executed.
-type Entry = (&'static str, Vec<u8>);
+const ZIP_PROMISE: usize = 1_600_000;
+const BINARY_PROMISE: usize = 3_200_000;
 
 /// Builds and packs, and prints the sizes next to the promise.
 pub(crate) fn run(arguments: &Arguments) -> Outcome {
-    process::run(process::cargo().args(["build", "--release", "-p", "extension"]))?;
-    let read = |path: PathBuf| fs::read(&path).map_err(|error| failed(&path, &error));
-    let binary = read(project::target().join("release/fluoroscope-extension"))?;
-    let binary_bytes = binary.len();
-    let wrapper = read(project::root().join("layer").join(WRAPPER))?;
-    let entries = [(EXTENSION, binary), (WRAPPER, wrapper)];
+    let arches = match arguments.arch {
+        None => vec![Arch::of_host()],
+        Some(Wanted::X86_64) => vec![Arch::X86_64],
+        Some(Wanted::Arm64) => vec![Arch::Arm64],
+        Some(Wanted::All) => Arch::EACH.to_vec(),
+    };
     if let Some(folder) = &arguments.into {
-        return entries.iter().try_for_each(|entry| lay_out(folder, entry));
+        let [arch] = arches.as_slice() else {
+            return Err(Failure::new("one folder takes one architecture")
+                .mend("say which: --arch x86_64 or --arch arm64"));
+        };
+        return entries(*arch, &Place::of_project())?
+            .iter()
+            .try_for_each(|entry| lay_out(folder, entry));
     }
-    let folder = project::target().join("layer");
-    fs::create_dir_all(&folder).map_err(|error| failed(&folder, &error))?;
-    let path = folder.join(format!("fluoroscope-{}.zip", std::env::consts::ARCH));
-    pack(&path, &entries)?;
-    let packed = fs::metadata(&path).map_err(|error| failed(&path, &error))?.len();
-    println!("wrote {}", path.display());
-    let is_small = print_size("zip", packed, ZIP_PROMISE);
-    let is_binary_small = print_size(
-        "binary",
-        binary_bytes.try_into().unwrap_or(u64::MAX),
-        BINARY_PROMISE,
-    );
-    if is_small && is_binary_small {
-        Ok(())
-    } else {
-        Err(Failure::new("the layer is larger than promised (above)"))
+    let mut is_within = true;
+    for arch in arches {
+        let written = write(arch)?;
+        is_within &= written.is_within;
+        if arguments.again {
+            compare(arch, &written.zip)?;
+        }
+    }
+    match is_within {
+        true => Ok(()),
+        false => Err(Failure::new("the layer is larger than promised (above)")),
     }
 }
 
+/// Builds and packs what tests unpack: both architectures.
+pub(crate) fn for_tests() -> Outcome {
+    Arch::EACH.into_iter().try_for_each(|arch| write(arch).map(drop))
+}
+
+/// A zip that was written, and whether it keeps its promises.
+struct Written {
+    zip: Vec<u8>,
+    is_within: bool,
+}
+
+fn write(arch: Arch) -> Outcome<Written> {
+    let entries = entries(arch, &Place::of_project())?;
+    let zip = pack::pack(&entries)?;
+    let folder = project::target().join("layer");
+    fs::create_dir_all(&folder).map_err(|error| failed(&folder, &error))?;
+    let name = format!("fluoroscope-{}.zip", arch.name());
+    let sum = hex(digest(&SHA256, &zip).as_ref());
+    let packages = packages::of_extension(arch)?;
+    let bill = sbom::bill(&packages, &compile::compiler(arch)?, (&name, &sum));
+    let bill = format!("{bill:#}\n");
+    let files = [
+        (name.clone(), zip.as_slice()),
+        (format!("{name}.sha256"), format!("{sum}  {name}\n").as_bytes()),
+        (format!("fluoroscope-{}.cdx.json", arch.name()), bill.as_bytes()),
+    ]
+    .map(|(name, content)| {
+        let path = folder.join(name);
+        fs::write(&path, content).map_err(|error| failed(&path, &error))
+    });
+    files.into_iter().collect::<Outcome>()?;
+    println!("wrote {} ({sum})", folder.join(&name).display());
+    let binary = entries.iter().find(|entry| entry.place == EXTENSION);
+    let binary_bytes = binary.map_or(0, |entry| entry.content.len());
+    let is_small = print_size("zip", zip.len(), ZIP_PROMISE);
+    let is_binary_small = print_size("binary", binary_bytes, BINARY_PROMISE);
+    Ok(Written {
+        zip,
+        is_within: is_small && is_binary_small,
+    })
+}
+
+/// Builds from a copy of the sources, with an empty target folder, and compares.
+fn compare(arch: Arch, first: &[u8]) -> Outcome {
+    let place = Place::elsewhere()?;
+    let second = pack::pack(&entries(arch, &place)?)?;
+    place.remove()?;
+    match first == second {
+        true => {
+            println!("built again elsewhere: the same {} bytes", second.len());
+            Ok(())
+        }
+        false => Err(Failure::new(format!(
+            "built again elsewhere, the zip for {} differs: {} bytes, {} before",
+            arch.name(),
+            second.len(),
+            first.len()
+        ))),
+    }
+}
+
+/// The files of the layer.
+fn entries(arch: Arch, place: &Place) -> Outcome<Vec<Entry>> {
+    let read = |path: PathBuf| fs::read(&path).map_err(|error| failed(&path, &error));
+    let licences = licences::text(&packages::of_extension(arch)?)?;
+    Ok(vec![
+        Entry {
+            place: EXTENSION,
+            mode: EXECUTABLE,
+            content: read(compile::compile(arch, place)?)?,
+        },
+        Entry {
+            place: WRAPPER,
+            mode: EXECUTABLE,
+            content: read(place.sources.join("layer").join(WRAPPER))?,
+        },
+        Entry {
+            place: LICENCES,
+            mode: READABLE,
+            content: licences.into_bytes(),
+        },
+    ])
+}
+
 /// Writes an entry below a folder.
-fn lay_out(folder: &Path, (place, content): &Entry) -> Outcome {
-    let to = folder.join(place);
+fn lay_out(folder: &Path, entry: &Entry) -> Outcome {
+    let to = folder.join(entry.place);
     let parent = to.parent().unwrap_or(folder);
     fs::create_dir_all(parent).map_err(|error| failed(parent, &error))?;
-    fs::write(&to, content).map_err(|error| failed(&to, &error))?;
-    fs::set_permissions(&to, Permissions::from_mode(EXECUTABLE)).map_err(|error| failed(&to, &error))?;
+    fs::write(&to, &entry.content).map_err(|error| failed(&to, &error))?;
+    fs::set_permissions(&to, Permissions::from_mode(entry.mode)).map_err(|error| failed(&to, &error))?;
     println!("wrote {}", to.display());
     Ok(())
 }
 
-/// Entries with a fixed time: the same content gives the same bytes.
-fn pack(path: &Path, entries: &[Entry]) -> Outcome {
-    let options = SimpleFileOptions::default()
-        .compression_method(CompressionMethod::Deflated)
-        .compression_level(Some(BEST_COMPRESSION))
-        .last_modified_time(DateTime::default())
-        .unix_permissions(EXECUTABLE);
-    let file = File::create(path).map_err(|error| failed(path, &error))?;
-    let mut zip = ZipWriter::new(file);
-    for (place, content) in entries {
-        zip.start_file(*place, options)
-            .map_err(|error| failed(path, &error))?;
-        zip.write_all(content).map_err(|error| failed(path, &error))?;
-    }
-    zip.finish().map_err(|error| failed(path, &error))?;
-    Ok(())
-}
-
 /// Says whether the promise is kept.
-fn print_size(what: &str, bytes: u64, promise: u64) -> bool {
+fn print_size(what: &str, bytes: usize, promise: usize) -> bool {
     let is_kept = bytes <= promise;
     let verdict = if is_kept { "within" } else { "OVER" };
     println!("{what:<7} {bytes:>9} bytes, {verdict} the promise of {promise}");
     is_kept
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 fn failed(path: &Path, error: &dyn std::fmt::Display) -> Failure {

@@ -17,7 +17,10 @@ pub(super) struct Need {
 }
 
 /// Every need. The order is the order of installation.
-pub(super) const NEEDS: &[Need] = &[];
+pub(super) const NEEDS: &[Need] = &[Need {
+    module: "layer::",
+    install: crate::layer::for_tests,
+}];
 
 /// Installs what any test takes.
 pub(super) fn install_all() -> Outcome {

@@ -1,5 +1,6 @@
 //! What the tests and the demo need from elsewhere, installed under `target/tools`.
 
+pub(crate) mod debian;
 pub(crate) mod deny;
 pub(crate) mod go;
 pub(crate) mod java;
@@ -9,4 +10,6 @@ pub(crate) mod node;
 pub(crate) mod peer;
 pub(crate) mod python;
 pub(crate) mod rie;
-mod stamp;
+pub(crate) mod rust_target;
+pub(crate) mod stamp;
+pub(crate) mod zig;

@@ -1,0 +1,108 @@
+//! Debian's packages, taken from the archive and unpacked below target/tools: the system itself stays as it is.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use super::stamp::clear;
+use crate::failure::{Failure, Outcome};
+use crate::process;
+
+/// Packages that every system has, and that must be its own.
+const OF_THE_SYSTEM: [&str; 3] = ["libc6", "libgcc-s1", "gcc-12-base"];
+
+/// A private view of the archive: lists and files of its own, for two architectures.
+pub(crate) struct Archive {
+    folder: PathBuf,
+}
+
+impl Archive {
+    /// Reads the archive's lists, or says why there is none.
+    pub(crate) fn open(folder: &Path) -> Outcome<Self> {
+        process::require(
+            "apt-get",
+            "--version",
+            "use Debian, or see README.md for the way with rustup",
+        )?;
+        process::require(
+            "dpkg-deb",
+            "--version",
+            "use Debian, or see README.md for the way with rustup",
+        )?;
+        clear(folder)?;
+        let archive = Self {
+            folder: folder.to_owned(),
+        };
+        for place in ["state/lists/partial", "cache/archives/partial", "files"] {
+            let place = folder.join(place);
+            fs::create_dir_all(&place).map_err(|error| failed(&place, &error))?;
+        }
+        let settings = format!(
+            "Dir::State \"{0}/state\";\nDir::State::status \"{0}/status\";\nDir::Cache \"{0}/cache\";\n\
+             APT::Architectures {{\"amd64\"; \"arm64\";}};\nAPT::Sandbox::User \"\";\nAcquire::Languages \"none\";\n",
+            folder.display()
+        );
+        for (name, text) in [("settings", settings.as_str()), ("status", "")] {
+            let path = folder.join(name);
+            fs::write(&path, text).map_err(|error| failed(&path, &error))?;
+        }
+        process::run_quietly(archive.program("apt-get").args(["--quiet", "update"]))?;
+        Ok(archive)
+    }
+
+    /// The version that would be taken, if the archive has the package.
+    pub(crate) fn version(&self, package: &str) -> Option<String> {
+        let mut show = self.program("apt-cache");
+        let shown = process::answer(show.args(["show", "--no-all-versions", package])).ok()?;
+        let line = shown.lines().find_map(|line| line.strip_prefix("Version: "));
+        line.map(str::to_owned)
+    }
+
+    /// The package and all that it depends on, but for what every system has.
+    pub(crate) fn with_dependencies(&self, package: &str) -> Outcome<BTreeSet<String>> {
+        let mut depends = self.program("apt-cache");
+        depends.args([
+            "depends",
+            "--recurse",
+            "--no-recommends",
+            "--no-suggests",
+            "--no-conflicts",
+            "--no-breaks",
+            "--no-replaces",
+            "--no-enhances",
+        ]);
+        let listed = process::answer(depends.arg(package))?;
+        let names = listed.lines().filter(|line| !line.starts_with([' ', '<', '|']));
+        let wanted = |name: &&str| !OF_THE_SYSTEM.contains(&name.split(':').next().unwrap_or_default());
+        Ok(names.filter(wanted).map(str::to_owned).collect())
+    }
+
+    /// Downloads the packages and unpacks them below `root`.
+    pub(crate) fn unpack<'a>(&self, packages: impl IntoIterator<Item = &'a str>, root: &Path) -> Outcome {
+        let files = self.folder.join("files");
+        let mut download = self.program("apt-get");
+        download
+            .current_dir(&files)
+            .args(["--quiet", "download"])
+            .args(packages);
+        process::run_quietly(&mut download)?;
+        let listed = fs::read_dir(&files).map_err(|error| failed(&files, &error))?;
+        for file in listed.filter_map(Result::ok) {
+            let mut unpack = process::program("dpkg-deb");
+            process::answer(unpack.arg("--extract").arg(file.path()).arg(root))?;
+            fs::remove_file(file.path()).map_err(|error| failed(&file.path(), &error))?;
+        }
+        Ok(())
+    }
+
+    fn program(&self, name: &str) -> Command {
+        let mut command = process::program(name);
+        command.env("APT_CONFIG", self.folder.join("settings"));
+        command
+    }
+}
+
+fn failed(path: &Path, error: &std::io::Error) -> Failure {
+    Failure::new(format!("{}: {error}", path.display()))
+}
