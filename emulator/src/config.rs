@@ -2,9 +2,11 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::faults::Faults;
+use crate::layers::Layers;
 use crate::limits;
 use crate::logs::LogSink;
 use crate::trace_identity::IdStyle;
@@ -21,6 +23,8 @@ pub struct Config {
     pub function: FunctionCommand,
     /// External extensions, started in this order.
     pub extensions: Vec<ExtensionProgram>,
+    /// What lies below /opt, where the function's exec wrapper is looked up. Default: this machine's.
+    pub layers: Option<Arc<Layers>>,
     /// `_HANDLER`. Default `app.handler`.
     pub handler: String,
     /// `runtimeVersion` of the init records, such as `python:3.13.v40`; OS-only runtimes have none.
@@ -81,6 +85,7 @@ impl Config {
             version: "$LATEST".to_owned(),
             function,
             extensions: Vec::new(),
+            layers: None,
             handler: "app.handler".to_owned(),
             runtime_version: None,
             execution_environment: "AWS_Lambda_provided.al2023".to_owned(),
@@ -113,6 +118,14 @@ impl Config {
     #[must_use]
     pub fn with_extension(mut self, extension: impl Into<ExtensionProgram>) -> Self {
         self.extensions.push(extension.into());
+        self
+    }
+
+    /// Attaches layers: their extensions are started after those that are there, in the order of their names.
+    #[must_use]
+    pub fn with_layers(mut self, layers: Layers) -> Self {
+        self.extensions.extend(layers.extensions().iter().cloned());
+        self.layers = Some(Arc::new(layers));
         self
     }
 

@@ -50,3 +50,8 @@ pub(crate) const DELIVERY_ATTEMPT_LIMIT: Duration = Duration::from_secs(2);
 pub(crate) const DELIVERY_PAUSE: Duration = Duration::from_millis(20);
 /// Longest pause between two attempts.
 pub(crate) const DELIVERY_PAUSE_MAX: Duration = Duration::from_millis(500);
+
+/// Layers a function can have (Lambda's quota); more are refused.
+pub(crate) const LAYERS_MAX: usize = 5;
+/// Bytes that a function and its layers may have unpacked (Lambda's quota, 250 MB); more are refused.
+pub(crate) const LAYERS_MAX_BYTES: u64 = 262_144_000;

@@ -5,13 +5,17 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
-use emulator::{Config, Credentials, ExtensionProgram, Freeze, FunctionCommand, IdStyle, InitType, LogSink};
+use emulator::{
+    Config, Credentials, ExtensionProgram, Freeze, FunctionCommand, IdStyle, InitType, Layers, LayersError,
+    LogSink,
+};
 
 const EXAMPLES: &str = "\
 Examples:
   fluoroscope local --name selfies -- python3 -m awslambdaric app.handler
   fluoroscope local --env TABLE=selfies --timeout 10 -- target/debug/bootstrap
   fluoroscope local --tracing passthrough --port 9000 -- node_modules/.bin/aws-lambda-ric app.handler
+  fluoroscope local --layer target/layer/fluoroscope-x86_64.zip --env AWS_LAMBDA_EXEC_WRAPPER=/opt/fluoroscope -- ./bootstrap
   fluoroscope local --xray-endpoint http://127.0.0.1:5000 --addresses addresses.json -- ./bootstrap
 
 Then, from another terminal, with the address that was printed:
@@ -49,8 +53,12 @@ pub(crate) struct Arguments {
     /// An extension to attach instead of Fluoroscope; may be given several times.
     #[arg(long, value_name = "PATH")]
     extension: Vec<PathBuf>,
+    /// A layer to attach instead: a zip, or a folder with its tree; may be given several times. Its extensions are started, and
+    /// AWS_LAMBDA_EXEC_WRAPPER=/opt/… is looked up in it.
+    #[arg(long, value_name = "ZIP", conflicts_with = "extension")]
+    layer: Vec<PathBuf>,
     /// Attaches no extension.
-    #[arg(long, conflicts_with = "extension")]
+    #[arg(long, conflicts_with_all = ["extension", "layer"])]
     no_extension: bool,
     /// A variable of the function's, which extensions see too; may be given several times.
     #[arg(long, value_name = "NAME=VALUE", value_parser = variable)]
@@ -98,6 +106,8 @@ pub(crate) enum Unusable {
     NoExtension(PathBuf),
     #[error("could not find the path of this executable, which the extension lies beside")]
     NoExecutable(#[source] std::io::Error),
+    #[error("the layers cannot be attached")]
+    Layers(#[from] LayersError),
 }
 
 /// Name of the extension's executable.
@@ -143,6 +153,9 @@ impl Arguments {
             config.freeze = Freeze::Off;
         }
         config.extensions = self.extensions()?;
+        if !self.layer.is_empty() {
+            config = config.with_layers(Layers::unpack(&self.layer)?);
+        }
         take_from_caller(&mut config);
         config
             .variables
@@ -166,7 +179,7 @@ impl Arguments {
     }
 
     fn extensions(&self) -> Result<Vec<ExtensionProgram>, Unusable> {
-        if self.no_extension {
+        if self.no_extension || !self.layer.is_empty() {
             return Ok(Vec::new());
         }
         let paths = if self.extension.is_empty() {

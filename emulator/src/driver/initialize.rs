@@ -1,5 +1,6 @@
 //! Init: extensions first, then the runtime, until everybody has asked for an event.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -202,16 +203,17 @@ impl Driver {
         let (program, arguments) = match config.variables.get("AWS_LAMBDA_EXEC_WRAPPER") {
             Some(wrapper) if !wrapper.is_empty() => {
                 let wrapped = function.program.to_str().unwrap_or_default();
-                (
-                    std::path::Path::new(wrapper),
-                    std::iter::once(wrapped).chain(arguments).collect(),
-                )
+                let place = match &config.layers {
+                    Some(layers) => layers.place(wrapper),
+                    None => PathBuf::from(wrapper),
+                };
+                (place, std::iter::once(wrapped).chain(arguments).collect())
             }
-            _ => (function.program.as_path(), arguments.collect()),
+            _ => (function.program.clone(), arguments.collect()),
         };
         let program = Program {
             name: RUNTIME.into(),
-            program,
+            program: &program,
             arguments,
             variables: variables::runtime(&config, &self.host, &self.sandbox),
             directory: config.task_root.clone(),
