@@ -9,6 +9,7 @@ mod destination;
 mod destination_credentials;
 mod destination_faults;
 mod destination_tls;
+mod doctor;
 mod environments;
 mod environments_of_lambda;
 mod failures;

@@ -30,6 +30,18 @@ const OUTSIDE_WORLD: &[&str] = &[
     "async fn",
 ];
 const ADAPTERS: &[&str] = &["crate::inbound", "crate::outbound", "crate::lambda", "crate::app"];
+const EXTENSION_BUT_SETTINGS: &[&str] = &[
+    "extension::app",
+    "extension::inbound",
+    "extension::lambda",
+    "extension::logging",
+    "extension::memory",
+    "extension::outbound",
+    "extension::pipeline",
+    "extension::proxy",
+    "extension::spill",
+    "extension::start",
+];
 const SETTINGS: &[&str] = &["crate::settings"];
 
 const LAYERS: &[Layer] = &[
@@ -96,6 +108,15 @@ const LAYERS: &[Layer] = &[
     Layer {
         folder: "emulator/src",
         must_not_name: &[&["extension::", "backend::"]],
+    },
+    // The doctor reads settings as the extension does, in one place; nothing else of the extension is known here.
+    Layer {
+        folder: "cli/src",
+        must_not_name: &[EXTENSION_BUT_SETTINGS],
+    },
+    Layer {
+        folder: "cli/src/doctor/rules",
+        must_not_name: &[&["std::fs", "std::env", "std::io", "std::process"]],
     },
     Layer {
         folder: "backend/src",

@@ -1,0 +1,73 @@
+//! Other tracers in the same sandbox.
+
+use super::super::finding::Finding;
+use super::subject::{Subject, WRAPPER};
+
+/// Parts of the names of other tracers' layers, in lower case, and what they are.
+const TRACERS: &[(&str, &str)] = &[
+    ("aws-otel", "the AWS Distro for OpenTelemetry"),
+    ("awsopentelemetrydistro", "the AWS Distro for OpenTelemetry"),
+    ("opentelemetry", "an OpenTelemetry layer"),
+    ("otel-", "an OpenTelemetry layer"),
+    ("datadog-extension", "Datadog's extension"),
+    ("newrelic", "New Relic's extension"),
+    ("new-relic", "New Relic's extension"),
+    ("dynatrace", "Dynatrace's extension"),
+    ("elastic-apm", "Elastic's extension"),
+    ("lumigo", "Lumigo's tracer"),
+    ("honeycomb-lambda", "Honeycomb's extension"),
+    ("rotel", "Rotel"),
+    ("splunk-apm", "Splunk's tracer"),
+    ("instana", "Instana's tracer"),
+    ("xray-daemon", "an X-Ray daemon"),
+];
+/// Where OpenTelemetry's SDKs send spans.
+const OTLP_TO: &[&str] = &[
+    "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT",
+    "OTEL_EXPORTER_OTLP_ENDPOINT",
+];
+
+pub(super) fn other_tracer(subject: &Subject<'_>) -> Vec<Finding> {
+    let wrapper = subject.known("AWS_LAMBDA_EXEC_WRAPPER").map(|(_, path)| path);
+    let others = subject.function.layers.iter().filter(|layer| !layer.is_ours);
+    let findings = others.filter_map(|layer| {
+        let name = layer.name.to_ascii_lowercase();
+        let (_, what) = TRACERS.iter().find(|(mark, _)| name.contains(mark))?;
+        let of_wrapper = match wrapper {
+            Some(path) if path != WRAPPER => "; there is one exec wrapper, and it is the other one's",
+            Some(_) => "; there is one exec wrapper, and it is Fluoroscope's",
+            None => "",
+        };
+        Some(
+            Finding::warning(&layer.node.place, format!("{what} ({}) is attached as well", layer.name))
+                .why(format!(
+                    "both may trace the same calls, and an X-Ray daemon or collector may hold port 2000 or 4318{of_wrapper}"
+                ))
+                .mend("keep one of them, or give Fluoroscope a port of its own (FLUOROSCOPE_UDP_ADDRESS and AWS_XRAY_DAEMON_ADDRESS)"),
+        )
+    });
+    findings.collect()
+}
+
+pub(super) fn otlp_nobody(subject: &Subject<'_>) -> Vec<Finding> {
+    let others = subject.function.layers.iter().filter(|layer| !layer.is_ours);
+    let names: Vec<String> = others.map(|layer| layer.name.to_ascii_lowercase()).collect();
+    let is_taken_in = names
+        .iter()
+        .any(|name| TRACERS.iter().any(|(mark, _)| name.contains(mark)));
+    let found = OTLP_TO.iter().find_map(|name| Some((name, subject.known(name)?)));
+    let Some((name, (node, url))) = found.filter(|_| !is_taken_in) else {
+        return Vec::new();
+    };
+    let is_here = ["://localhost", "://127.", "://0.0.0.0"]
+        .iter()
+        .any(|host| url.contains(host));
+    if !is_here {
+        return Vec::new();
+    }
+    vec![
+        Finding::warning(&node.place, format!("{name} is {url}, where nobody listens"))
+            .why("this version takes the X-Ray daemon's protocol; OTLP is not received yet, and exporters wait for an answer")
+            .mend(format!("leave {name} out and send with an X-Ray SDK, or name a collector outside of the sandbox")),
+    ]
+}

@@ -1,0 +1,53 @@
+//! What a rule looks at.
+
+use extension::settings::{Problem, Settings};
+
+use super::super::function::Function;
+use super::super::layer_zip::LayerZip;
+use super::super::node::Node;
+
+/// A function, and what the extension makes of its settings.
+pub(in super::super) struct Subject<'input> {
+    pub(in super::super) function: &'input Function,
+    pub(in super::super) settings: &'input Settings,
+    pub(in super::super) problems: &'input [Problem],
+    /// The layer's zip, if one was given.
+    pub(in super::super) zip: Option<&'input LayerZip>,
+}
+
+/// Beginning of the path of the layer's own wrapper.
+pub(super) const WRAPPER: &str = "/opt/fluoroscope";
+
+impl Subject<'_> {
+    /// A variable's value, if it is set and known.
+    pub(super) fn known(&self, name: &str) -> Option<(&Node, &str)> {
+        let node = self.function.variable(name)?;
+        Some((node, node.known()?.trim()))
+    }
+
+    /// Whether the layer's own wrapper is set.
+    pub(super) fn has_our_wrapper(&self) -> bool {
+        self.known("AWS_LAMBDA_EXEC_WRAPPER")
+            .is_some_and(|(_, path)| path == WRAPPER)
+    }
+
+    /// Whether the layer's own wrapper is set where Lambda runs it.
+    pub(super) fn is_wrapped(&self) -> bool {
+        self.has_our_wrapper() && !self.function.is_os_only()
+    }
+
+    /// Whether documents leave for something else than AWS's own X-Ray; none if that is not known.
+    pub(super) fn is_redirected(&self) -> Option<bool> {
+        if self.settings.endpoint.ignore_urls {
+            return Some(false);
+        }
+        let names = ["AWS_ENDPOINT_URL_XRAY", "AWS_ENDPOINT_URL"];
+        let set = names.iter().find_map(|name| self.function.variable(name));
+        let Some(node) = set else { return Some(false) };
+        node.known().map(|url| {
+            let host = url.split("://").last().unwrap_or(url);
+            let host = host.split(['/', ':']).next().unwrap_or(host);
+            !(host.starts_with("xray") && host.contains(".amazonaws.com"))
+        })
+    }
+}
