@@ -25,6 +25,8 @@ pub(super) struct Function {
     pub(super) capacity_provider: Option<Node>,
     pub(super) subnets: Option<Node>,
     pub(super) role: Option<Node>,
+    /// Its region, if its ARN tells it.
+    pub(super) region: Option<String>,
     /// Where layers are, or would be.
     pub(super) layers_place: Place,
     pub(super) layers: Vec<Layer>,
@@ -76,6 +78,7 @@ impl Function {
             capacity_provider: at(&["CapacityProviderConfig"]),
             subnets: at(&["VpcConfig", "SubnetIds"]).filter(|subnets| !subnets.elements().is_empty()),
             role: at(&["Role"]),
+            region: at(&["FunctionArn"]).and_then(|arn| arn.known()?.split(':').nth(3).map(str::to_owned)),
             layers_place: place_of("Layers"),
             layers: Vec::new(),
             variables_place: place_of("Environment"),

@@ -71,11 +71,8 @@ impl Endpoint {
         let region = region.to_owned();
         if let Some((variable, text)) = configured(settings) {
             let base = read_url(text).map_err(|reason| EndpointError::BadUrl { variable, reason })?;
-            return Ok(Self {
-                base,
-                region,
-                is_aws: false,
-            });
+            let is_aws = base.host_str().is_some_and(|host| is_xray_of(&region, host));
+            return Ok(Self { base, region, is_aws });
         }
         let host = aws_host(&region, settings.use_fips, settings.use_dualstack);
         let base = Url::parse(&format!("https://{host}")).map_err(|_| EndpointError::BadRegion {
@@ -88,7 +85,8 @@ impl Endpoint {
         })
     }
 
-    /// Whether this is AWS's own X-Ray rather than an address somebody gave.
+    /// Whether this is AWS's own X-Ray of the function's region, where Lambda sends what it makes itself: by whichever
+    /// of its addresses, that of a VPC endpoint among them.
     pub fn is_aws(&self) -> bool {
         self.is_aws
     }
@@ -114,6 +112,16 @@ impl Endpoint {
     pub fn name(&self) -> &str {
         self.base.as_str().trim_end_matches('/')
     }
+}
+
+/// Whether a host is X-Ray's in this region.
+fn is_xray_of(region: &str, host: &str) -> bool {
+    let (suffix, _) = suffixes(region);
+    let switches = [(false, false), (true, false), (false, true), (true, true)];
+    switches
+        .iter()
+        .any(|(use_fips, use_dualstack)| host == aws_host(region, *use_fips, *use_dualstack))
+        || host.ends_with(&format!(".xray.{region}.vpce.{suffix}"))
 }
 
 /// Longest label of a host name.
@@ -283,6 +291,26 @@ mod tests {
             "https://xray.eu-west-1.amazonaws.com",
             true,
         );
+    }
+
+    #[test]
+    fn xray_itself_is_known_by_whatever_address_it_is_named() {
+        for (url, is_aws) in [
+            ("https://xray.eu-west-1.amazonaws.com", true),
+            ("https://xray-fips.eu-west-1.amazonaws.com", true),
+            ("https://xray.eu-west-1.api.aws", true),
+            ("https://vpce-0a1b-2c3d.xray.eu-west-1.vpce.amazonaws.com", true),
+            ("https://xray.us-east-1.amazonaws.com", false),
+            ("https://vpce-0a1b-2c3d.xray.us-east-1.vpce.amazonaws.com", false),
+            ("https://evilxray.eu-west-1.amazonaws.com", false),
+            ("https://xray.eu-west-1.amazonaws.com.example.com", false),
+        ] {
+            let settings = EndpointSettings {
+                xray_url: some(url),
+                ..in_region("eu-west-1")
+            };
+            check(&settings, url, is_aws);
+        }
     }
 
     #[test]

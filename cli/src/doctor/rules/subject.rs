@@ -36,7 +36,7 @@ impl Subject<'_> {
         self.has_our_wrapper() && !self.function.is_os_only()
     }
 
-    /// Whether documents leave for something else than AWS's own X-Ray; none if that is not known.
+    /// Whether documents leave for something else than X-Ray of the function's region; none if that is not known.
     pub(super) fn is_redirected(&self) -> Option<bool> {
         if self.settings.endpoint.ignore_urls {
             return Some(false);
@@ -47,7 +47,10 @@ impl Subject<'_> {
         node.known().map(|url| {
             let host = url.split("://").last().unwrap_or(url);
             let host = host.split(['/', ':']).next().unwrap_or(host);
-            !(host.starts_with("xray") && host.contains(".amazonaws.com"))
+            let is_xray = host.starts_with("xray") || host.contains(".xray.");
+            let is_aws = host.ends_with(".api.aws") || host.contains(".amazonaws.com");
+            let region = self.function.region.as_deref();
+            !(is_xray && is_aws && region.is_none_or(|region| host.contains(region)))
         })
     }
 }
