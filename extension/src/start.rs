@@ -180,16 +180,19 @@ async fn trace(setup: Setup, subscribed: oneshot::Sender<()>) {
 /// lambda-extension panics where the Runtime API's address is missing or cannot be read.
 fn check_runtime_api(address: Option<&str>) -> Result<(), Line> {
     let Some(address) = address else {
-        let line = "AWS_LAMBDA_RUNTIME_API is not set: this program is started by Lambda; on a laptop use `fluoroscope local`";
-        return Err(Line::new(Level::Error, line));
+        return Err(Line::new(
+            Level::Error,
+            "AWS_LAMBDA_RUNTIME_API is not set: this program is started by Lambda; on a laptop use `fluoroscope local`",
+        ));
     };
     match address.parse::<http::Uri>() {
         Ok(_) => Ok(()),
         Err(error) => {
-            let line = "AWS_LAMBDA_RUNTIME_API is no address: expected host:port, or http:// in front of one with a path";
-            Err(Line::new(Level::Error, line)
-                .with("found", address)
-                .with("cause", error.to_string()))
+            let line = Line::new(
+                Level::Error,
+                "AWS_LAMBDA_RUNTIME_API is no address: expected host:port, or http:// in front of one with a path",
+            );
+            Err(line.with("found", address).with("cause", error.to_string()))
         }
     }
 }

@@ -4,6 +4,7 @@ mod decisions;
 mod imports;
 mod lengths;
 mod lists;
+mod operating;
 mod promises;
 mod rules;
 mod settings;

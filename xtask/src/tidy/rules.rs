@@ -1,7 +1,7 @@
 //! Runs every rule over every file and lists what breaks one.
 
 use super::source::Source;
-use super::{decisions, imports, lengths, lists, promises, settings, todos, unsafety};
+use super::{decisions, imports, lengths, lists, operating, promises, settings, todos, unsafety};
 use crate::failure::{Failure, Outcome};
 
 type Rule = fn(&[Source]) -> Vec<String>;
@@ -14,6 +14,15 @@ const RULES: &[(&str, Rule)] = &[
     ("lib.rs and mod.rs only list", lists::breaches),
     ("a layer imports only what lies below it", imports::breaches),
     ("README.md has one row per setting", settings::breaches),
+    (
+        "docs/operate.md has one row per log line of the extension",
+        operating::log_lines,
+    ),
+    ("docs/operate.md has one row per setting", operating::settings),
+    (
+        "docs/operate.md has one row per rule of the doctor",
+        operating::doctor_rules,
+    ),
     (
         "SPECIFICATION.md names a live test in every row",
         promises::breaches,

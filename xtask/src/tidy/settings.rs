@@ -9,9 +9,17 @@ const FOLDER: &str = "extension/src/settings";
 /// Read by debug builds only, for the tests.
 const HIDDEN: &str = "FLUOROSCOPE_INJECT_DEFECT";
 
-/// Settings without a row, with two, and rows without a setting.
-pub(crate) fn breaches(sources: &[Source]) -> Vec<String> {
-    let read: Vec<String> = sources
+/// The settings that the code reads, hidden ones left out.
+pub(super) fn names_read(sources: &[Source]) -> Vec<String> {
+    let mut names = all_read(sources);
+    names.retain(|name| name != HIDDEN);
+    names.sort();
+    names.dedup();
+    names
+}
+
+fn all_read(sources: &[Source]) -> Vec<String> {
+    sources
         .iter()
         .filter(|source| source.is_rust() && source.is_in(FOLDER) && !source.is_tests())
         .flat_map(|source| {
@@ -20,7 +28,12 @@ pub(crate) fn breaches(sources: &[Source]) -> Vec<String> {
                 .flat_map(|(_, line)| quoted(line))
                 .collect::<Vec<_>>()
         })
-        .collect();
+        .collect()
+}
+
+/// Settings without a row, with two, and rows without a setting.
+pub(crate) fn breaches(sources: &[Source]) -> Vec<String> {
+    let read = all_read(sources);
     let mut rows: BTreeMap<String, usize> = BTreeMap::new();
     let readme = sources
         .iter()
@@ -36,11 +49,7 @@ pub(crate) fn breaches(sources: &[Source]) -> Vec<String> {
         .filter(|(name, _)| !read.contains(name))
         .map(|(name, _)| format!("README.md has a row for {name}, which {FOLDER} does not read"))
         .collect();
-    let mut settings = read.clone();
-    settings.retain(|name| name != HIDDEN);
-    settings.sort();
-    settings.dedup();
-    for name in settings {
+    for name in names_read(sources) {
         match rows.get(&name) {
             Some(1) => {}
             Some(several) => breaches.push(format!("README.md has {several} rows for {name}")),
