@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use crate::Outcome;
 
 /// Shown with an argument that cannot be read.
-pub(crate) const USAGE: &str = "usage: measure --extension PATH [--peer PATH] [--daemon PATH] [--quick] [--strict] [--only FIGURES] [--write DOCUMENT]";
+pub(crate) const USAGE: &str = "usage: measure --extension PATH [--zip PATH] [--peer PATH] [--daemon PATH] [--quick] [--strict] [--only FIGURES] [--write DOCUMENT]";
 
 /// Runs behind each median.
 const RUNS: usize = 30;
@@ -15,6 +15,8 @@ const RUNS_QUICK: usize = 10;
 pub(crate) struct Plan {
     /// The extension, as released.
     pub(crate) extension: PathBuf,
+    /// The layer's zip with it, as released.
+    pub(crate) zip: Option<PathBuf>,
     /// Somebody else's extension, measured beside it: opentelemetry-lambda-extension.
     pub(crate) peer: Option<PathBuf>,
     /// AWS's X-Ray daemon, measured beside it.
@@ -34,12 +36,13 @@ impl Plan {
     pub(crate) fn read(mut arguments: impl Iterator<Item = String>) -> Outcome<Self> {
         let (mut extension, mut document, mut only) = (None, None, None);
         let (mut is_quick, mut is_strict) = (false, false);
-        let (mut peer, mut daemon) = (None, None);
+        let (mut peer, mut daemon, mut zip) = (None, None, None);
         while let Some(argument) = arguments.next() {
             match argument.as_str() {
                 "--quick" => is_quick = true,
                 "--strict" => is_strict = true,
                 "--extension" => extension = arguments.next().map(PathBuf::from),
+                "--zip" => zip = arguments.next().map(PathBuf::from),
                 "--peer" => peer = arguments.next().map(PathBuf::from),
                 "--daemon" => daemon = arguments.next().map(PathBuf::from),
                 "--only" => only = arguments.next(),
@@ -50,6 +53,7 @@ impl Plan {
         let extension = extension.ok_or("--extension is missing")?;
         Ok(Self {
             extension: std::path::absolute(extension)?,
+            zip,
             peer: peer.map(std::path::absolute).transpose()?,
             daemon: daemon.map(std::path::absolute).transpose()?,
             document,

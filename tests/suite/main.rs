@@ -16,6 +16,7 @@ mod failures;
 mod fixtures;
 mod flush;
 mod inert;
+mod layer;
 mod memory;
 mod memory_limit;
 mod names;

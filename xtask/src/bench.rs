@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use crate::failure::{Failure, Outcome};
 use crate::tools::peer;
-use crate::{process, project};
+use crate::{layer, process, project};
 
 /// The document whose table `--write` replaces.
 const DOCUMENT: &str = "docs/performance.md";
@@ -48,7 +48,7 @@ pub(crate) fn run(arguments: &Arguments) -> Outcome {
     if arguments.policies {
         return policies(arguments);
     }
-    process::run(process::cargo().args(["build", "--release", "-p", "extension"]))?;
+    let released = layer::for_bench()?;
     process::run(
         process::cargo()
             .args(["build", "--profile", "measure", "-p", "tests"])
@@ -56,9 +56,8 @@ pub(crate) fn run(arguments: &Arguments) -> Outcome {
     )?;
     let built = |path: &str| project::target().join(path);
     let mut measure = process::program(&text(&built("measure/measure")));
-    measure
-        .arg("--extension")
-        .arg(built("release/fluoroscope-extension"));
+    measure.arg("--extension").arg(released.program);
+    measure.arg("--zip").arg(released.zip);
     if !arguments.no_peer {
         // A peer that cannot be had costs its column alone.
         match peer::install() {

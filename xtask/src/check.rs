@@ -1,15 +1,15 @@
 //! `cargo xtask check`: everything that can be said about the code without running it.
 
 use crate::failure::Outcome;
-use crate::tools::deny;
+use crate::tools::{actionlint, deny};
 use crate::{process, tidy};
 
 const EXAMPLES: &str = "\
 Examples:
-  cargo xtask check            format, lints, house rules, dependencies
+  cargo xtask check            format, lints, house rules, workflows, dependencies
   cargo xtask check --tidy-only  the house rules alone, in a second";
 
-/// Checks format, lints, house rules and dependencies, without running anything.
+/// Checks format, lints, house rules, workflows and dependencies, without running anything.
 #[derive(clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Arguments {
@@ -35,7 +35,19 @@ pub(crate) fn run(arguments: &Arguments) -> Outcome {
         "--deny",
         "warnings",
     ]))?;
+    workflows()?;
     dependencies()
+}
+
+/// GitHub's workflows, where the linter can be had.
+fn workflows() -> Outcome {
+    match actionlint::install() {
+        Ok(program) => process::run(process::program(&program.to_string_lossy()).arg("-color")),
+        Err(failure) => {
+            println!("workflows left out: {failure}");
+            Ok(())
+        }
+    }
 }
 
 /// Licences, bans and sources always; advisories when their database can be had.

@@ -25,6 +25,7 @@ use pack::{EXECUTABLE, Entry, READABLE};
 
 use crate::failure::{Failure, Outcome};
 use crate::project;
+use crate::tools::{qemu, rust_target};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -105,9 +106,48 @@ pub(crate) fn run(arguments: &Arguments) -> Outcome {
     }
 }
 
-/// Builds and packs what tests unpack: both architectures.
+/// Builds and packs what tests unpack.
 pub(crate) fn for_tests() -> Outcome {
-    Arch::EACH.into_iter().try_for_each(|arch| write(arch).map(drop))
+    write(Arch::of_host()).map(drop)
+}
+
+/// Why the other architecture's layer cannot be built and run here, if it cannot.
+pub(crate) fn foreign_obstacle() -> Option<String> {
+    rust_target::obstacle(Arch::foreign()).or_else(qemu::obstacle)
+}
+
+/// Builds and packs the other architecture's layer, and installs what runs it.
+pub(crate) fn foreign_for_tests() -> Outcome {
+    if foreign_obstacle().is_some() {
+        return Ok(());
+    }
+    qemu::install()?;
+    write(Arch::foreign()).map(drop)
+}
+
+/// What the benchmark measures.
+pub(crate) struct Released {
+    pub(crate) program: PathBuf,
+    pub(crate) zip: PathBuf,
+}
+
+/// Builds and packs this machine's layer; where its program and its zip are.
+pub(crate) fn for_bench() -> Outcome<Released> {
+    let arch = Arch::of_host();
+    write(arch)?;
+    Ok(Released {
+        program: compile::compile(arch, &Place::of_project())?,
+        zip: folder().join(name(arch)),
+    })
+}
+
+/// Where zips are written.
+fn folder() -> PathBuf {
+    project::target().join("layer")
+}
+
+fn name(arch: Arch) -> String {
+    format!("fluoroscope-{}.zip", arch.name())
 }
 
 /// A zip that was written, and whether it keeps its promises.
@@ -119,9 +159,9 @@ struct Written {
 fn write(arch: Arch) -> Outcome<Written> {
     let entries = entries(arch, &Place::of_project())?;
     let zip = pack::pack(&entries)?;
-    let folder = project::target().join("layer");
+    let folder = folder();
     fs::create_dir_all(&folder).map_err(|error| failed(&folder, &error))?;
-    let name = format!("fluoroscope-{}.zip", arch.name());
+    let name = name(arch);
     let sum = hex(digest(&SHA256, &zip).as_ref());
     let packages = packages::of_extension(arch)?;
     let bill = sbom::bill(&packages, &compile::compiler(arch)?, (&name, &sum));

@@ -12,6 +12,7 @@ mod fuzz;
 mod layer;
 mod process;
 mod project;
+mod release;
 mod test;
 mod tidy;
 mod tools;
@@ -40,6 +41,7 @@ enum Command {
     Demo(demo::Arguments),
     Fuzz(fuzz::Arguments),
     Layer(layer::Arguments),
+    Release(release::Arguments),
     Test(test::Arguments),
 }
 
@@ -50,6 +52,7 @@ fn main() -> ExitCode {
         Command::Demo(arguments) => demo::run(&arguments),
         Command::Fuzz(arguments) => fuzz::run(&arguments),
         Command::Layer(arguments) => layer::run(&arguments),
+        Command::Release(arguments) => release::run(&arguments),
         Command::Test(arguments) => test::run(&arguments),
     };
     match outcome {

@@ -13,7 +13,7 @@ use clap::ValueEnum;
 
 use crate::counts::Counts;
 use crate::failure::{Failure, Outcome};
-use crate::tools::{go, java, memory_limit, mount, node, python, rie};
+use crate::tools::{buildah, go, java, memory_limit, mount, node, python, rie};
 use crate::{process, project};
 
 const EXAMPLES: &str = "\
@@ -232,6 +232,18 @@ fn left_out(sdks: &BTreeSet<Sdk>) -> Vec<LeftOut> {
         left_out.push(LeftOut {
             module: "names::",
             why: obstacle.to_owned(),
+        });
+    }
+    if let Some(obstacle) = crate::layer::foreign_obstacle() {
+        left_out.push(LeftOut {
+            module: "layer::foreign::",
+            why: obstacle,
+        });
+    }
+    if let Some(obstacle) = buildah::obstacle() {
+        left_out.push(LeftOut {
+            module: "layer::image::as_root::",
+            why: obstacle,
         });
     }
     if project::shared_fixtures().is_none() {

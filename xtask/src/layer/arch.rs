@@ -25,6 +25,14 @@ impl Arch {
         }
     }
 
+    /// The other one.
+    pub(crate) fn foreign() -> Self {
+        match Self::of_host() {
+            Self::X86_64 => Self::Arm64,
+            Self::Arm64 => Self::X86_64,
+        }
+    }
+
     /// As Lambda writes it: in `CompatibleArchitectures`, and in the names of our files.
     pub(crate) fn name(self) -> &'static str {
         match self {

@@ -1,7 +1,7 @@
 //! What a program for Lambda is linked against: the C library of Amazon Linux 2, as stubs that Zig makes, and LLVM's linker.
 //!
 //! Zig's own C compiler would link as well, but passes on neither of the two options that take 4 % off the zip
-//! (docs/decisions/0013-portable-binaries.md). So it is asked once how it links a program of one line, and what it made for that is kept.
+//! (docs/decisions/0014-portable-programs.md). So it is asked once how it links a program of one line, and what it made for that is kept.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;

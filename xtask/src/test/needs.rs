@@ -7,6 +7,7 @@ use std::collections::BTreeSet;
 
 use crate::failure::{Failure, Outcome};
 use crate::process;
+use crate::tools::buildah;
 
 /// A module of the suite, and what it takes.
 pub(super) struct Need {
@@ -17,10 +18,20 @@ pub(super) struct Need {
 }
 
 /// Every need. The order is the order of installation.
-pub(super) const NEEDS: &[Need] = &[Need {
-    module: "layer::",
-    install: crate::layer::for_tests,
-}];
+pub(super) const NEEDS: &[Need] = &[
+    Need {
+        module: "layer::",
+        install: crate::layer::for_tests,
+    },
+    Need {
+        module: "layer::foreign::",
+        install: crate::layer::foreign_for_tests,
+    },
+    Need {
+        module: "layer::image::as_root::",
+        install: buildah::install,
+    },
+];
 
 /// Installs what any test takes.
 pub(super) fn install_all() -> Outcome {

@@ -1,5 +1,6 @@
 //! House rules that neither the compiler nor Clippy can see.
 
+mod changelog;
 mod decisions;
 mod imports;
 mod lengths;

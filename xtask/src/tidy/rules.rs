@@ -1,7 +1,7 @@
 //! Runs every rule over every file and lists what breaks one.
 
 use super::source::Source;
-use super::{decisions, imports, lengths, lists, operating, promises, settings, todos, unsafety};
+use super::{changelog, decisions, imports, lengths, lists, operating, promises, settings, todos, unsafety};
 use crate::failure::{Failure, Outcome};
 
 type Rule = fn(&[Source]) -> Vec<String>;
@@ -28,6 +28,10 @@ const RULES: &[(&str, Rule)] = &[
         promises::breaches,
     ),
     ("every decision has a number of its own", decisions::breaches),
+    (
+        "CHANGELOG.md has the form of Keep a Changelog",
+        changelog::breaches,
+    ),
     ("what is left to do has an issue", todos::breaches),
     ("one module alone may be unsafe", unsafety::breaches),
 ];

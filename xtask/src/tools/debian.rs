@@ -7,19 +7,29 @@ use std::process::Command;
 
 use super::stamp::clear;
 use crate::failure::{Failure, Outcome};
+use crate::layer::Arch;
 use crate::process;
 
 /// Packages that every system has, and that must be its own.
 const OF_THE_SYSTEM: [&str; 3] = ["libc6", "libgcc-s1", "gcc-12-base"];
 
-/// A private view of the archive: lists and files of its own, for two architectures.
+/// Whether there is an archive to take packages from.
+pub(crate) fn is_here() -> bool {
+    ["apt-get", "dpkg-deb"]
+        .iter()
+        .all(|program| process::require(program, "--version", "").is_ok())
+}
+
+/// A private view of the archive: lists and files of its own.
 pub(crate) struct Archive {
     folder: PathBuf,
 }
 
 impl Archive {
-    /// Reads the archive's lists, or says why there is none.
-    pub(crate) fn open(folder: &Path) -> Outcome<Self> {
+    /// Reads the archive's lists for some architectures, or says why there is none.
+    ///
+    /// Not every archive has every architecture: Ubuntu's keeps arm64 elsewhere.
+    pub(crate) fn open(folder: &Path, arches: &[Arch]) -> Outcome<Self> {
         process::require(
             "apt-get",
             "--version",
@@ -38,9 +48,13 @@ impl Archive {
             let place = folder.join(place);
             fs::create_dir_all(&place).map_err(|error| failed(&place, &error))?;
         }
+        let arches: String = arches
+            .iter()
+            .map(|arch| format!("\"{}\"; ", arch.debian()))
+            .collect();
         let settings = format!(
             "Dir::State \"{0}/state\";\nDir::State::status \"{0}/status\";\nDir::Cache \"{0}/cache\";\n\
-             APT::Architectures {{\"amd64\"; \"arm64\";}};\nAPT::Sandbox::User \"\";\nAcquire::Languages \"none\";\n",
+             APT::Architectures {{{arches}}};\nAPT::Sandbox::User \"\";\nAcquire::Languages \"none\";\n",
             folder.display()
         );
         for (name, text) in [("settings", settings.as_str()), ("status", "")] {

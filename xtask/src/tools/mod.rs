@@ -1,5 +1,7 @@
 //! What the tests and the demo need from elsewhere, installed under `target/tools`.
 
+pub(crate) mod actionlint;
+pub(crate) mod buildah;
 pub(crate) mod debian;
 pub(crate) mod deny;
 pub(crate) mod go;
@@ -9,6 +11,7 @@ pub(crate) mod mount;
 pub(crate) mod node;
 pub(crate) mod peer;
 pub(crate) mod python;
+pub(crate) mod qemu;
 pub(crate) mod rie;
 pub(crate) mod rust_target;
 pub(crate) mod stamp;

@@ -6,7 +6,7 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
-use super::debian::Archive;
+use super::debian::{self, Archive};
 use super::stamp::{Stamp, clear};
 use crate::failure::{Failure, Outcome};
 use crate::layer::Arch;
@@ -36,6 +36,17 @@ pub(crate) fn find(arch: Arch) -> Outcome<Option<PathBuf>> {
     Ok(Some(program))
 }
 
+/// Why programs for `arch` cannot be built here, if they cannot.
+pub(crate) fn obstacle(arch: Arch) -> Option<String> {
+    if has_standard_library(arch).is_ok_and(|has| has) || debian::is_here() {
+        return None;
+    }
+    let target = arch.target();
+    Some(format!(
+        "Rust's standard library for it is not installed, and this is no Debian: rustup target add {target}"
+    ))
+}
+
 /// Whether the compiler on the search path can compile for `arch`.
 fn has_standard_library(arch: Arch) -> Outcome<bool> {
     let mut ask = process::program("rustc");
@@ -56,7 +67,7 @@ fn missing(arch: Arch, failure: &Failure) -> Failure {
 
 fn install(arch: Arch, folder: &Path) -> Outcome {
     let host = Arch::of_host().debian();
-    let archive = Archive::open(&folder.join("archive"))?;
+    let archive = Archive::open(&folder.join("archive"), &Arch::EACH)?;
     let [compiler, host_library, library] = [
         format!("{COMPILER}:{host}"),
         format!("{LIBRARY}:{host}"),
