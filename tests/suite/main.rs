@@ -28,3 +28,4 @@ mod signs;
 mod spill;
 mod telemetry;
 mod traces;
+mod verify;

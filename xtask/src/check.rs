@@ -1,15 +1,18 @@
 //! `cargo xtask check`: everything that can be said about the code without running it.
 
+use std::fs;
+use std::path::PathBuf;
+
 use crate::failure::Outcome;
-use crate::tools::{actionlint, deny};
-use crate::{process, tidy};
+use crate::tools::{actionlint, deny, shellcheck};
+use crate::{process, project, tidy};
 
 const EXAMPLES: &str = "\
 Examples:
-  cargo xtask check            format, lints, house rules, workflows, dependencies
+  cargo xtask check            format, lints, house rules, workflows, shell scripts, dependencies
   cargo xtask check --tidy-only  the house rules alone, in a second";
 
-/// Checks format, lints, house rules, workflows and dependencies, without running anything.
+/// Checks format, lints, house rules, workflows, shell scripts and dependencies, without running anything.
 #[derive(clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Arguments {
@@ -36,6 +39,7 @@ pub(crate) fn run(arguments: &Arguments) -> Outcome {
         "warnings",
     ]))?;
     workflows()?;
+    scripts()?;
     dependencies()
 }
 
@@ -48,6 +52,32 @@ fn workflows() -> Outcome {
             Ok(())
         }
     }
+}
+
+/// Every shell script of the project, if ShellCheck can be had.
+fn scripts() -> Outcome {
+    let mut check = match shellcheck::command() {
+        Ok(check) => check,
+        Err(failure) => {
+            println!("shell scripts left out: {failure}");
+            return Ok(());
+        }
+    };
+    let is_script = |path: &PathBuf| {
+        let text = fs::read(project::root().join(path)).unwrap_or_default();
+        let first = text.split(|byte| *byte == b'\n').next().unwrap_or_default();
+        is_of_shell(&String::from_utf8_lossy(first))
+    };
+    let scripts: Vec<PathBuf> = project::files()?.into_iter().filter(is_script).collect();
+    process::run(check.args(scripts))
+}
+
+/// Whether a script's first line names a shell.
+fn is_of_shell(first: &str) -> bool {
+    let words = first.strip_prefix("#!").unwrap_or_default().split_whitespace();
+    // The second may be what `env` starts.
+    let mut names = words.take(2).filter_map(|word| word.rsplit('/').next());
+    names.any(|name| matches!(name, "sh" | "bash" | "dash"))
 }
 
 /// Licences, bans and sources always; advisories when their database can be had.
@@ -64,4 +94,23 @@ fn dependencies() -> Outcome {
     }
     println!("advisories left out: their database cannot be reached from here");
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn shell_scripts_are_known_by_their_first_line() {
+        for (first, is_script) in [
+            ("#!/bin/sh", true),
+            ("#!/bin/sh -e", true),
+            ("#!/usr/bin/env bash", true),
+            ("#!/usr/bin/env python3", false),
+            ("# /bin/sh", false),
+            ("", false),
+        ] {
+            assert_eq!(is_of_shell(first), is_script, "{first}");
+        }
+    }
 }

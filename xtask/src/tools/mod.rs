@@ -14,5 +14,6 @@ pub(crate) mod python;
 pub(crate) mod qemu;
 pub(crate) mod rie;
 pub(crate) mod rust_target;
+pub(crate) mod shellcheck;
 pub(crate) mod stamp;
 pub(crate) mod zig;
