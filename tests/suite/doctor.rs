@@ -7,6 +7,10 @@ use std::process::{Command, Output, Stdio};
 use serde_json::{Value, json};
 use tests::lab::binary;
 
+use crate::clients::desk::{Desk, finish};
+use crate::clients::moto::Moto;
+use crate::clients::tools;
+
 fn project() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
 }
@@ -218,4 +222,149 @@ fn templates_of_the_documents_have_nothing_to_mend() {
         "a\n\n```yaml t.yaml\nResources:\n  A: 1\n```\n\n```sh\nls\n```\n\n```yaml\nResources: {}\n```\n",
     );
     assert_eq!(found, ["Resources:\n  A: 1", "Resources: {}"]);
+}
+
+/// What the AWS CLI prints, of a function that lives in moto.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_aws_cli_prints_is_read_as_it_is() {
+    let moto = Moto::start().await;
+    let desk = Desk::new("doctor", moto.url());
+    let python = tools::python_environment("python");
+    let zip = "import zipfile; zipfile.ZipFile('it.zip', 'w').writestr('app.py', '')";
+    assert_eq!(
+        finish(desk.program(&python).args(["-c", zip])).await.code,
+        Some(0)
+    );
+    let trust = r#"{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"Service":"lambda.amazonaws.com"},"Action":"sts:AssumeRole"}]}"#;
+    let put = r#"{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":["xray:PutTraceSegments","xray:PutTelemetryRecords"],"Resource":"*"}]}"#;
+    let role = desk
+        .aws(&[
+            "iam",
+            "create-role",
+            "--role-name",
+            "orders",
+            "--assume-role-policy-document",
+            trust,
+        ])
+        .await;
+    let role = role["Role"]["Arn"].as_str().unwrap().to_owned();
+    desk.aws(&[
+        "iam",
+        "put-role-policy",
+        "--role-name",
+        "orders",
+        "--policy-name",
+        "traces",
+        "--policy-document",
+        put,
+    ])
+    .await;
+    let layer = [
+        "lambda",
+        "publish-layer-version",
+        "--layer-name",
+        "fluoroscope",
+        "--zip-file",
+        "fileb://it.zip",
+    ];
+    let layer = desk
+        .aws(&[&layer[..], &["--compatible-architectures", "x86_64"]].concat())
+        .await;
+    let layer = layer["LayerVersionArn"].as_str().unwrap().to_owned();
+    let function = [
+        "lambda",
+        "create-function",
+        "--function-name",
+        "orders",
+        "--runtime",
+        "python3.13",
+        "--handler",
+        "app.handler",
+    ];
+    let rest = [
+        "--role",
+        &role,
+        "--zip-file",
+        "fileb://it.zip",
+        "--layers",
+        &layer,
+        "--architectures",
+        "arm64",
+    ];
+    let more = [
+        "--tracing-config",
+        "Mode=Active",
+        "--environment",
+        "Variables={AWS_LAMBDA_EXEC_WRAPPER=/opt/fluoroscope}",
+        "--timeout",
+        "10",
+    ];
+    desk.aws(&[&function[..], &rest[..], &more[..]].concat()).await;
+
+    let mut configurations = Vec::new();
+    for command in ["get-function-configuration", "get-function", "list-functions"] {
+        let named = ["--function-name", "orders"];
+        let words = [
+            &["lambda", command][..],
+            if command.starts_with("get") { &named } else { &[] },
+        ]
+        .concat();
+        configurations.push(desk.aws(&words).await.to_string());
+    }
+    let print = |name: &str, answer: Value| {
+        desk.write(name, answer.to_string());
+        desk.path(name).to_str().unwrap().to_owned()
+    };
+    let policy = desk
+        .aws(&[
+            "iam",
+            "get-role-policy",
+            "--role-name",
+            "orders",
+            "--policy-name",
+            "traces",
+        ])
+        .await;
+    let policy = print("policy.json", policy);
+    let attached = desk
+        .aws(&["iam", "list-attached-role-policies", "--role-name", "orders"])
+        .await;
+    let attached = print("attached.json", attached);
+    let version = print(
+        "layer.json",
+        desk.aws(&[
+            "lambda",
+            "get-layer-version",
+            "--layer-name",
+            "fluoroscope",
+            "--version-number",
+            "1",
+        ])
+        .await,
+    );
+    for configuration in configurations {
+        let sound = doctor(
+            &[
+                "-", "--policy", &policy, "--policy", &attached, "--level", "warning",
+            ],
+            &configuration,
+        );
+        assert_eq!(sound.status.code(), Some(0), "{}\n{configuration}", text(&sound));
+        assert!(
+            text(&sound).contains("orders: nothing to mend"),
+            "{}\n{configuration}",
+            text(&sound)
+        );
+        let refused = doctor(
+            &["-", "--policy", &attached, "--layer-version", &version],
+            &configuration,
+        );
+        for rule in ["[policy-segments]", "[layer-architecture]"] {
+            assert!(
+                text(&refused).contains(rule),
+                "no {rule} in {}\n{configuration}",
+                text(&refused)
+            );
+        }
+    }
 }

@@ -5,6 +5,7 @@ use std::io::{Cursor, Write};
 use std::path::{Path, PathBuf};
 
 use clap::Parser;
+use proptest::prelude::{Strategy, any, prop_assert, proptest};
 use zip::ZipWriter;
 use zip::write::SimpleFileOptions;
 
@@ -310,4 +311,84 @@ fn every_form_of_the_api_is_a_function() {
         assert_eq!(functions[0].memory_mb(), Some(256));
     }
     assert!(input::functions_of(&yaml::read("a: b").unwrap(), &[], &known("fluoroscope")).is_none());
+}
+
+/// Names that rules look for, in variables and in configurations.
+const NAMES: &[&str] = &[
+    "AWS_XRAY_DAEMON_ADDRESS",
+    "AWS_LAMBDA_EXEC_WRAPPER",
+    "AWS_XRAY_CONTEXT_MISSING",
+    "AWS_ENDPOINT_URL_XRAY",
+    "FLUOROSCOPE_UDP_ADDRESS",
+    "FLUOROSCOPE_PROXY_ADDRESS",
+    "FLUOROSCOPE_PROXY",
+    "FLUOROSCOPE_MEMORY_BUDGET",
+    "FLUOROSCOPE_SPILL_LIMIT",
+    "OTEL_EXPORTER_OTLP_ENDPOINT",
+    "Ref",
+    "Fn::If",
+    "Fn::Sub",
+    "Fn::GetAtt",
+    "Properties",
+    "Layers",
+    "Role",
+    "Policies",
+    "Statement",
+    "Architectures",
+    "Runtime",
+    "Tracing",
+    "TracingConfig",
+    "Mode",
+    "MemorySize",
+    "Timeout",
+    "Environment",
+    "Variables",
+    "VpcConfig",
+    "SubnetIds",
+    "Arn",
+];
+
+fn anything() -> impl Strategy<Value = serde_json::Value> {
+    let text = proptest::string::string_regex("[ -~é]{0,24}")
+        .unwrap()
+        .prop_map(serde_json::Value::from);
+    let address = (0_u32..70_000).prop_map(|port| format!("127.0.0.1:{port}").into());
+    let known = proptest::sample::select(NAMES).prop_map(serde_json::Value::from);
+    let leaf = proptest::prop_oneof![
+        text,
+        address,
+        known,
+        any::<u64>().prop_map(Into::into),
+        proptest::strategy::Just(serde_json::Value::Null)
+    ];
+    leaf.prop_recursive(5, 48, 6, |inner| {
+        let list = proptest::collection::vec(inner.clone(), 0..5).prop_map(serde_json::Value::from);
+        let member = (proptest::sample::select(NAMES), inner);
+        let map = proptest::collection::vec(member, 0..8).prop_map(|members| {
+            let members = members.into_iter().map(|(key, value)| (key.to_owned(), value));
+            serde_json::Value::Object(members.collect())
+        });
+        proptest::prop_oneof![list, map]
+    })
+}
+
+proptest! {
+    #[test]
+    fn no_configuration_is_too_strange(properties in anything(), other in anything(), is_sam in any::<bool>()) {
+        let kind = if is_sam { "AWS::Serverless::Function" } else { "AWS::Lambda::Function" };
+        let template = serde_json::json!({
+            "Globals": {"Function": other},
+            "Parameters": {"A": {"Type": "String", "Default": other}},
+            "Resources": {"F": {"Type": kind, "Properties": properties}, "R": {"Type": "AWS::IAM::Role", "Properties": other}},
+        });
+        for root in [template, serde_json::json!({"Configuration": properties})] {
+            let root = Node::from_json(String::new(), &root);
+            let mut functions = input::functions_of(&root, &[], &known("fluoroscope")).unwrap_or_default();
+            for function in &mut functions {
+                function.permissions.add(&root);
+                let found = findings(function, None);
+                prop_assert!(found.iter().all(|(_, finding)| !finding.mend.is_empty()));
+            }
+        }
+    }
 }
