@@ -138,7 +138,9 @@ impl Function {
         let names_it = |node: &Node| node.hint().to_ascii_lowercase().contains("fluoroscope");
         self.layers.iter().any(|layer| layer.is_ours)
             || self.variables.iter().any(|(name, node)| {
-                name.starts_with("FLUOROSCOPE_") || name == "AWS_LAMBDA_EXEC_WRAPPER" && names_it(node)
+                name.starts_with("FLUOROSCOPE_")
+                    || name == "AWS_LAMBDA_EXEC_WRAPPER" && names_it(node)
+                    || name == "AWS_XRAY_DAEMON_ADDRESS" && node.hint().contains("127.0.0.")
             })
     }
 }

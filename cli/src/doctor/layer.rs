@@ -13,6 +13,8 @@ pub(super) struct Layer {
     pub(super) architectures: Option<Vec<String>>,
     /// Whether it is this extension's.
     pub(super) is_ours: bool,
+    /// Whether only a deployment knows which one it is.
+    pub(super) is_open: bool,
 }
 
 /// What is known of a layer that is declared somewhere else: in the template, or in an answer of the API.
@@ -54,6 +56,7 @@ impl Layer {
         let is_ours = name.to_ascii_lowercase().contains(&known.mark)
             || resource.is_some_and(|id| id.to_ascii_lowercase().contains(&known.mark));
         Self {
+            is_open: node.is_intrinsic() && declaration.is_none(),
             node: node.clone(),
             name,
             architectures,

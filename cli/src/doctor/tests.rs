@@ -276,6 +276,12 @@ fn a_function_left_out_is_a_note_if_another_is_not_and_an_error_if_all_are() {
 }
 
 #[test]
+fn a_function_that_sends_to_loopback_is_meant_to_have_it() {
+    let text = "Resources:\n  A: {Type: 'AWS::Lambda::Function', Properties: {Layers: [fluoroscope]}}\n  B: {Type: 'AWS::Lambda::Function', Properties: {Environment: {Variables: {AWS_XRAY_DAEMON_ADDRESS: '127.0.0.1:2000'}}}}\n";
+    assert!(examined(text, &[]).contains(&("B".to_owned(), "layer-missing", Level::Error)));
+}
+
+#[test]
 fn a_layer_of_another_name_is_known_if_it_is_told() {
     let text = "Resources: {F: {Type: 'AWS::Lambda::Function', Properties: {Layers: [tracing-arm64]}}}";
     let is_missing = |more: &[&str]| {

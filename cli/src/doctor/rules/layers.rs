@@ -29,6 +29,17 @@ pub(super) fn missing(subject: &Subject<'_>) -> Vec<Finding> {
     if function.is_image || function.layers.iter().any(|layer| layer.is_ours) {
         return Vec::new();
     }
+    if let Some(layer) = function.layers.iter().find(|layer| layer.is_open) {
+        let what = format!(
+            "whether the layer {} is Fluoroscope's is known to a deployment only",
+            layer.name
+        );
+        return vec![
+            Finding::warning(&layer.node.place, what)
+                .why("none of the others is: if this is not, nothing receives the function's segments")
+                .mend("give its value (`--parameter NAME=ARN`), or what its name has in it (`--layer-name TEXT`)"),
+        ];
+    }
     let what = match function.layers.len() {
         0 => "there is no layer",
         _ => "none of the layers has \"fluoroscope\" in its name",
