@@ -5,6 +5,7 @@ mod chaos;
 mod chaos_judge;
 mod clients;
 mod deadline;
+mod deploy;
 mod destination;
 mod destination_credentials;
 mod destination_faults;

@@ -7,7 +7,6 @@ use serde_json::{Value, json};
 
 use crate::clients::desk::{Desk, Said, finish};
 use crate::clients::moto::Moto;
-use crate::clients::tools;
 
 const EU: &str = "eu-west-1";
 const US: &str = "us-east-1";
@@ -33,19 +32,10 @@ impl Shop {
         shop
     }
 
-    /// Puts a zip with a file that says `content` where `layer/publish` looks for it.
+    /// Puts a zip where `layer/publish` looks for it.
     async fn pack(&self, architecture: &str, content: &str) {
         let name = format!("zips/fluoroscope-{architecture}.zip");
-        let program = "import sys, zipfile; zipfile.ZipFile(sys.argv[1], 'w').writestr('it', sys.argv[2])";
-        self.python(program, &[&name, content]).await;
-    }
-
-    /// What a Python program prints.
-    async fn python(&self, program: &str, words: &[&str]) -> String {
-        let mut command = self.desk.program(tools::python_environment("python"));
-        let said = finish(command.args(["-c", program]).args(words)).await;
-        assert_eq!(said.code, Some(0), "{}", said.errors);
-        said.output
+        self.desk.zip(&name, content).await;
     }
 
     /// Runs `layer/publish`, which is to end with `code`.
@@ -192,7 +182,7 @@ async fn what_is_published_is_the_zip_with_its_architecture_licence_and_version(
         .aws(&[&words[..], &["--version-number", "1"]].concat())
         .await;
     let program = "import base64, hashlib, sys; print(base64.b64encode(hashlib.sha256(open(sys.argv[1], 'rb').read()).digest()).decode())";
-    let sha256 = shop.python(program, &["zips/fluoroscope-arm64.zip"]).await;
+    let sha256 = shop.desk.python(program, &["zips/fluoroscope-arm64.zip"]).await;
     assert_eq!(version["Content"]["CodeSha256"], sha256.trim());
     assert_eq!(version["CompatibleArchitectures"], json!(["arm64"]));
     assert_eq!(version["LicenseInfo"], "Apache-2.0");

@@ -13,7 +13,7 @@ use clap::ValueEnum;
 
 use crate::counts::Counts;
 use crate::failure::{Failure, Outcome};
-use crate::tools::{buildah, go, java, memory_limit, mount, node, python, rie};
+use crate::tools::{buildah, frameworks, go, java, memory_limit, mount, node, python, rie};
 use crate::{process, project};
 
 const EXAMPLES: &str = "\
@@ -243,6 +243,12 @@ fn left_out(sdks: &BTreeSet<Sdk>) -> Vec<LeftOut> {
     if let Some(obstacle) = buildah::obstacle() {
         left_out.push(LeftOut {
             module: "layer::image::as_root::",
+            why: obstacle,
+        });
+    }
+    if let Some(obstacle) = frameworks::obstacle() {
+        left_out.push(LeftOut {
+            module: "deploy::frameworks::",
             why: obstacle,
         });
     }

@@ -2,7 +2,7 @@
 
 use std::ffi::OsStr;
 use std::fs::{self, Permissions};
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
@@ -15,6 +15,9 @@ use super::tools;
 
 /// A program that takes longer is stuck; type checkers and packagers start slowly on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(180);
+
+/// What stands behind the words of a call.
+const END: &str = "end of the call";
 
 /// The folder, removed when this is dropped.
 pub(crate) struct Desk {
@@ -48,7 +51,7 @@ impl Desk {
         desk.write(
             "bin/aws",
             format!(
-                "#!/bin/sh\nexec '{}' '{}' \"$@\"\n",
+                "#!/bin/sh\nprintf '%s\\0' \"$@\" '{END}' >>\"$HOME/calls\"\nexec '{}' '{}' \"$@\"\n",
                 python.display(),
                 aws.display()
             ),
@@ -71,6 +74,17 @@ impl Desk {
     /// Puts a file on it.
     pub(crate) fn write(&self, name: &str, content: impl AsRef<[u8]>) {
         fs::write(self.path(name), content).expect("the target folder can be written to");
+    }
+
+    /// Puts a link to something elsewhere on it.
+    pub(crate) fn link(&self, name: &str, target: &Path) {
+        symlink(target, self.path(name)).expect("the target folder can be written to");
+    }
+
+    /// Puts a zip on it, with one file that says `content`.
+    pub(crate) async fn zip(&self, name: &str, content: &str) {
+        let program = "import sys, zipfile; zipfile.ZipFile(sys.argv[1], 'w').writestr('it', sys.argv[2])";
+        self.python(program, &[name, content]).await;
     }
 
     /// What a file on it says.
@@ -103,6 +117,24 @@ impl Desk {
             ("AWS_PAGER", ""),
         ]);
         command
+    }
+
+    /// What a Python program prints.
+    pub(crate) async fn python(&self, program: &str, words: &[&str]) -> String {
+        let mut command = self.program(tools::python_environment("python"));
+        let said = finish(command.args(["-c", program]).args(words)).await;
+        assert_eq!(said.code, Some(0), "{}", said.errors);
+        said.output
+    }
+
+    /// The words of every call of `aws` so far.
+    pub(crate) fn calls(&self) -> Vec<Vec<String>> {
+        let calls = self.read("calls");
+        let words: Vec<&str> = calls.split('\0').collect();
+        let calls = words.split(|word| *word == END);
+        calls
+            .map(|call| call.iter().map(|word| (*word).to_owned()).collect())
+            .collect()
     }
 
     /// What the AWS CLI answers.

@@ -19,6 +19,12 @@ pub(crate) fn node_modules() -> PathBuf {
     installed("node/node_modules")
 }
 
+/// A file of the CDK or the Serverless Framework, or of what they bring.
+#[track_caller]
+pub(crate) fn frameworks(path: &str) -> PathBuf {
+    installed(&format!("frameworks/node_modules/{path}"))
+}
+
 /// AWS's Runtime Interface Emulator.
 #[track_caller]
 pub(crate) fn rie() -> PathBuf {

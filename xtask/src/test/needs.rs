@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 
 use crate::failure::{Failure, Outcome};
 use crate::process;
-use crate::tools::buildah;
+use crate::tools::{buildah, frameworks};
 
 /// A module of the suite, and what it takes.
 pub(super) struct Need {
@@ -30,6 +30,10 @@ pub(super) const NEEDS: &[Need] = &[
     Need {
         module: "layer::image::as_root::",
         install: buildah::install,
+    },
+    Need {
+        module: "deploy::frameworks::",
+        install: frameworks::install,
     },
 ];
 

@@ -4,6 +4,7 @@ pub(crate) mod actionlint;
 pub(crate) mod buildah;
 pub(crate) mod debian;
 pub(crate) mod deny;
+pub(crate) mod frameworks;
 pub(crate) mod go;
 pub(crate) mod java;
 pub(crate) mod memory_limit;

@@ -4,7 +4,7 @@
 //! and nothing is installed there.
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::stamp::{Stamp, clear};
 use crate::failure::{Failure, Outcome};
@@ -27,15 +27,20 @@ pub(crate) fn check() -> Outcome {
 
 /// Installs the modules unless they are current.
 pub(crate) fn install() -> Outcome {
-    let [manifest, lock] = FILES.map(|file| format!("{SOURCES}/{file}"));
-    let stamp = Stamp::of(&folder(), "node_modules", &[&manifest, &lock])?;
+    install_from(SOURCES, &folder())
+}
+
+/// Installs what the lock file in `sources` lists into `node_modules` of `folder`, unless that is current.
+pub(super) fn install_from(sources: &str, folder: &Path) -> Outcome {
+    let [manifest, lock] = FILES.map(|file| format!("{sources}/{file}"));
+    let stamp = Stamp::of(folder, "node_modules", &[&manifest, &lock])?;
     if stamp.is_current() {
         return Ok(());
     }
-    clear(&folder())?;
+    clear(folder)?;
     for file in FILES {
-        let copied = fs::copy(project::root().join(SOURCES).join(file), folder().join(file));
-        copied.map_err(|error| Failure::new(format!("could not copy {SOURCES}/{file}: {error}")))?;
+        let copied = fs::copy(project::root().join(sources).join(file), folder.join(file));
+        copied.map_err(|error| Failure::new(format!("could not copy {sources}/{file}: {error}")))?;
     }
     let mut npm = process::program("npm");
     npm.args([
@@ -47,6 +52,6 @@ pub(crate) fn install() -> Outcome {
         "error",
         "--prefix",
     ]);
-    process::run_quietly(npm.arg(folder()))?;
+    process::run_quietly(npm.arg(folder))?;
     stamp.write()
 }

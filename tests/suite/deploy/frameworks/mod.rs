@@ -1,0 +1,4 @@
+//! Frameworks that npm installs, and the CloudFormation templates they make of the snippets.
+
+mod cdk;
+mod serverless;
