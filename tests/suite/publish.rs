@@ -117,11 +117,7 @@ async fn the_first_run_publishes_the_second_skips_and_a_changed_zip_makes_a_new_
     let lists = ["--json", "layers.json", "--markdown", "layers.md", "--execute"];
     let words = [&["--regions", BOTH][..], &lists].concat();
     shop.publish(0, &words).await;
-    for (region, layer) in [
-        (EU, "fluoroscope-x86_64"),
-        (US, "fluoroscope-x86_64"),
-        (US, "fluoroscope-arm64"),
-    ] {
+    for (region, layer) in [(EU, "fluoroscope-x86_64"), (US, "fluoroscope-arm64")] {
         assert_eq!(
             shop.versions(region, layer).await,
             [json!(1)],
@@ -160,7 +156,7 @@ async fn the_first_run_publishes_the_second_skips_and_a_changed_zip_makes_a_new_
     assert_eq!(first, again, "what is there already is listed too");
 
     shop.pack("arm64", "a newer zip").await;
-    let third = shop.publish(0, &words).await;
+    let third = shop.publish(0, &["--regions", EU, "--execute"]).await;
     assert!(
         third.output.contains("(version 1 has another content)"),
         "{}",
