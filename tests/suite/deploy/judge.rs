@@ -3,15 +3,24 @@
 use std::collections::BTreeSet;
 
 use serde_json::{Map, Value, json};
+use tests::lab::binary;
 
 use super::snippets::snippet;
-use crate::clients::desk::Desk;
+use crate::clients::desk::{Desk, finish};
 
 /// What the wrapper takes.
 pub(super) const WRAPPER: (&str, &str) = ("AWS_LAMBDA_EXEC_WRAPPER", "/opt/fluoroscope");
 
 /// What OS-only runtimes take instead.
 const ADDRESS: (&str, &str) = ("AWS_XRAY_DAEMON_ADDRESS", "127.0.0.1:2000");
+
+/// Holds a template or configuration on the desk to what `fluoroscope doctor` knows: not even a warning.
+pub(super) async fn healthy(desk: &Desk, name: &str) {
+    let mut doctor = desk.program(binary("fluoroscope"));
+    let said = finish(doctor.args(["doctor", name])).await;
+    assert_eq!(said.code, Some(0), "{name}: {}{}", said.output, said.errors);
+    assert!(said.output.contains(" 0 errors, 0 warnings"), "{}", said.output);
+}
 
 /// What the page says lies beside a snippet.
 pub(super) async fn lay_out_function(desk: &Desk) {

@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use crate::clients::desk::{Desk, finish};
 use crate::clients::tools;
-use crate::deploy::judge::{judge_with_own_policy, lay_out_function};
+use crate::deploy::judge::{healthy, judge_with_own_policy, lay_out_function};
 use crate::deploy::snippets::snippet;
 
 /// Nobody listens there: synthesis asks no service.
@@ -30,4 +30,5 @@ async fn the_cdk_snippet_type_checks_and_its_template_attaches_the_layer() {
     assert_eq!(said.code, Some(0), "{}{}", said.output, said.errors);
     let template: Value = serde_json::from_str(&desk.read("out/orders.template.json")).expect("JSON");
     judge_with_own_policy(&template);
+    healthy(&desk, "out/orders.template.json").await;
 }

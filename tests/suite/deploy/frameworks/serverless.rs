@@ -5,7 +5,7 @@ use serde_json::Value;
 use crate::clients::desk::{Desk, finish};
 use crate::clients::moto::Moto;
 use crate::clients::tools;
-use crate::deploy::judge::{judge_with_own_policy, lay_out_function};
+use crate::deploy::judge::{healthy, judge_with_own_policy, lay_out_function};
 use crate::deploy::snippets::snippet;
 
 #[tokio::test]
@@ -31,4 +31,5 @@ async fn the_serverless_snippet_is_packaged_and_its_template_attaches_the_layer(
     let template = desk.read(".serverless/cloudformation-template-update-stack.json");
     let template: Value = serde_json::from_str(&template).expect("JSON");
     judge_with_own_policy(&template);
+    healthy(&desk, ".serverless/cloudformation-template-update-stack.json").await;
 }
