@@ -44,8 +44,9 @@ pub(super) fn install_all() -> Outcome {
 
 /// Installs what the tests take that `filters` select. Needs the suite to be built.
 pub(super) fn install_selected(filters: &[String], features: &[String]) -> Outcome {
+    // The whole workspace, as it was built: for one package alone, shared crates have other features and are built once more.
     let mut list = process::cargo();
-    list.args(["test", "--quiet", "-p", "tests", "--test", "suite"])
+    list.args(["test", "--quiet", "--workspace", "--test", "suite"])
         .args(features)
         .args(["--", "--list", "--format", "terse"])
         .args(filters);

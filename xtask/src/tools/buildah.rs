@@ -1,34 +1,36 @@
 //! buildah, which builds images without a daemon, and busybox, the one image that ours starts from: no registry of images is asked.
 
 use std::fs;
-use std::path::PathBuf;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
 
 use super::debian::{self, Archive};
 use super::mount;
 use super::stamp::{Stamp, clear};
 use crate::failure::{Failure, Outcome};
 use crate::layer::Arch;
-use crate::project;
+use crate::{process, project};
 
-/// The program, the libraries that it takes, and a busybox that takes none.
-const PACKAGES: [&str; 6] = [
+/// The program and the libraries that it takes, by the names of Debian 12.
+const PROGRAM: [&str; 5] = [
     "buildah",
-    "busybox-static",
     "libassuan0",
     "libdevmapper1.02.1",
     "libgpgme11",
     "libsubid4",
 ];
+/// A busybox that takes no library.
+const BUSYBOX: &str = "busybox-static";
 
-/// Where it is unpacked.
-pub(crate) fn folder() -> PathBuf {
+/// Where `run`, which takes buildah's words, and `busybox` are.
+fn folder() -> PathBuf {
     project::tools().join("buildah")
 }
 
 /// Why it cannot be had or run, if it cannot.
 pub(crate) fn obstacle() -> Option<String> {
     if !debian::is_here() {
-        return Some("buildah is taken from Debian's archive, and this is no Debian".to_owned());
+        return Some("busybox is taken from Debian's archive, and this is no Debian".to_owned());
     }
     mount::obstacle().map(str::to_owned)
 }
@@ -38,13 +40,48 @@ pub(crate) fn install() -> Outcome {
     if obstacle().is_some() {
         return Ok(());
     }
-    let stamp = Stamp::of(&folder(), "usr/bin/buildah", &[])?.and(&PACKAGES.join(" "));
+    let is_on_path = process::require("buildah", "--version", "").is_ok();
+    let stamp = Stamp::of(&folder(), "run", &[])?
+        .and(&PROGRAM.join(" "))
+        .and(&folder().to_string_lossy())
+        .and(if is_on_path { "the system's" } else { "ours" });
     if stamp.is_current() {
         return Ok(());
     }
     clear(&folder())?;
-    let lists = folder().join("archive");
-    Archive::open(&lists, &[Arch::of_host()])?.unpack(PACKAGES, &folder())?;
-    fs::remove_dir_all(&lists).map_err(|error| Failure::new(format!("{}: {error}", lists.display())))?;
+    let (lists, root) = (folder().join("archive"), folder().join("root"));
+    let archive = Archive::open(&lists, &[Arch::of_host()])?;
+    let wanted: &[&str] = if is_on_path { &[] } else { &PROGRAM };
+    archive.unpack(wanted.iter().copied().chain([BUSYBOX]), &root)?;
+    let busybox = ["bin/busybox", "usr/bin/busybox"].map(|place| root.join(place));
+    let busybox = busybox.iter().find(|place| place.is_file());
+    let busybox = busybox.ok_or_else(|| Failure::new(format!("there is no busybox in {BUSYBOX}")))?;
+    let to = folder().join("busybox");
+    fs::copy(busybox, &to).map_err(|error| failed(&to, &error))?;
+    let run = folder().join("run");
+    let line = if is_on_path {
+        "exec buildah \"$@\"\n".to_owned()
+    } else {
+        own_line(&root)
+    };
+    fs::write(&run, format!("#!/bin/sh\n{line}"))
+        .and_then(|()| fs::set_permissions(&run, fs::Permissions::from_mode(0o755)))
+        .map_err(|error| failed(&run, &error))?;
+    fs::remove_dir_all(&lists).map_err(|error| failed(&lists, &error))?;
     stamp.write()
+}
+
+/// Starts ours with its libraries laid over the system's in a mount namespace: it starts itself again without any variable.
+fn own_line(root: &Path) -> String {
+    let machine = Arch::of_host().machine();
+    let libraries = format!("/usr/lib/{machine}-linux-gnu");
+    let root = root.display();
+    format!(
+        "exec unshare --mount sh -c 'mount -t overlay overlay -o \"lowerdir={root}{libraries}:{root}/lib/{machine}-linux-gnu:{libraries}\" {libraries} && \
+         exec \"$@\"' sh '{root}/usr/bin/buildah' \"$@\"\n"
+    )
+}
+
+fn failed(path: &Path, error: &std::io::Error) -> Failure {
+    Failure::new(format!("could not write {}: {error}", path.display()))
 }
