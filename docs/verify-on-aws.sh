@@ -233,9 +233,12 @@ cat << 'BY_HAND'
 
 V10  SnapStart's credentials endpoint answers after a restore
 V11  style of ids on managed instances
-     not checked here: they take published snapshots, and instances that cost more than a cent. Attach the layer to such a
-     function with FLUOROSCOPE_LOG_LEVEL=info; for V10 the tally has no `no_credentials` and no `credentials_unavailable`
-     under failures; for V11 `fluoroscope trace --json` of one request, or the console, shows each segment once.
+V12  durable functions have nothing more than ordinary invocations
+V13  variables are measured as JSON, 4,096 bytes at most
+     not checked here: they take published snapshots, instances that cost more than a cent, days, or a refused deployment.
+     Attach the layer to such a function: for V10 the tally at SHUTDOWN has neither `no_credentials` nor
+     `credentials_unavailable` under failures; for V11 and V12 X-Ray's console shows each segment of one request once; for
+     V13 the error of a deployment with too many variables quotes what was measured.
 BY_HAND
 echo
 if [ "$differing" -gt 0 ]; then

@@ -378,3 +378,31 @@ async fn a_stack_of_that_name_is_left_alone() {
 fn the_probe_fits_into_a_template() {
     assert!(probe().len() <= 4096, "{}", probe().len());
 }
+
+/// Numbers such as `V7` at the beginning of something.
+fn numbers<'a>(text: &'a str, before: &str) -> Vec<&'a str> {
+    let behind = text
+        .lines()
+        .filter_map(|line| line.trim_start().strip_prefix(before));
+    let words = behind.filter_map(|rest| rest.split([' ', '|']).next());
+    let mut numbers: Vec<&str> = words
+        .filter(|word| {
+            word.len() > 1 && word.starts_with('V') && word[1..].bytes().all(|digit| digit.is_ascii_digit())
+        })
+        .collect();
+    numbers.sort_unstable();
+    numbers.dedup();
+    numbers
+}
+
+#[test]
+fn every_unconfirmed_fact_of_the_guide_is_checked_or_said_to_be_for_the_hand() {
+    let guide = fs::read_to_string(documents("operate.md")).unwrap();
+    let script = fs::read_to_string(documents("verify-on-aws.sh")).unwrap();
+    let mut told = numbers(&script, "tell ");
+    told.extend(numbers(&script, ""));
+    told.sort_unstable();
+    let facts = numbers(&guide, "| ");
+    assert!(facts.len() >= 13, "{facts:?}");
+    assert_eq!(told, facts);
+}
