@@ -52,6 +52,9 @@ pub(super) fn install_from(sources: &str, folder: &Path) -> Outcome {
         "error",
         "--prefix",
     ]);
+    // npm misreads a lock file behind a link, and target/ may be one.
+    let folder = fs::canonicalize(folder)
+        .map_err(|error| Failure::new(format!("could not find {}: {error}", folder.display())))?;
     process::run_quietly(npm.arg(folder))?;
     stamp.write()
 }
