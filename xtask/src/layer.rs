@@ -20,7 +20,7 @@ use clap::ValueEnum;
 use ring::digest::{SHA256, digest};
 
 pub(crate) use arch::Arch;
-use compile::Place;
+pub(crate) use compile::{Place, Program, compile};
 use pack::{EXECUTABLE, Entry, READABLE};
 
 use crate::failure::{Failure, Outcome};
@@ -65,6 +65,11 @@ enum Wanted {
     All,
 }
 
+/// The extension's program.
+const EXTENSION_PROGRAM: Program = Program {
+    package: "extension",
+    name: "fluoroscope-extension",
+};
 /// Where Lambda looks for extensions, below /opt.
 const EXTENSION: &str = "extensions/fluoroscope";
 /// The exec wrapper, below /opt and in the folder `layer`.
@@ -136,7 +141,7 @@ pub(crate) fn for_bench() -> Outcome<Released> {
     let arch = Arch::of_host();
     write(arch)?;
     Ok(Released {
-        program: compile::compile(arch, &Place::of_project())?,
+        program: compile(arch, &Place::of_project(), EXTENSION_PROGRAM)?,
         zip: folder().join(name(arch)),
     })
 }
@@ -214,7 +219,7 @@ fn entries(arch: Arch, place: &Place) -> Outcome<Vec<Entry>> {
         Entry {
             place: EXTENSION,
             mode: EXECUTABLE,
-            content: read(compile::compile(arch, place)?)?,
+            content: read(compile(arch, place, EXTENSION_PROGRAM)?)?,
         },
         Entry {
             place: WRAPPER,

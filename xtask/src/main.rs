@@ -8,6 +8,7 @@ mod check;
 mod counts;
 mod demo;
 mod failure;
+mod function;
 mod fuzz;
 mod layer;
 mod process;
@@ -39,6 +40,7 @@ enum Command {
     Bench(bench::Arguments),
     Check(check::Arguments),
     Demo(demo::Arguments),
+    Function(function::Arguments),
     Fuzz(fuzz::Arguments),
     Layer(layer::Arguments),
     Release(release::Arguments),
@@ -50,6 +52,7 @@ fn main() -> ExitCode {
         Command::Bench(arguments) => bench::run(&arguments),
         Command::Check(arguments) => check::run(&arguments),
         Command::Demo(arguments) => demo::run(&arguments),
+        Command::Function(arguments) => function::run(&arguments),
         Command::Fuzz(arguments) => fuzz::run(&arguments),
         Command::Layer(arguments) => layer::run(&arguments),
         Command::Release(arguments) => release::run(&arguments),

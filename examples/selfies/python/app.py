@@ -14,7 +14,7 @@ patch(("boto3", "requests"))
 
 TABLE = os.environ["SELFIES_TABLE"]
 PICTURE_URL = os.environ["SELFIES_PICTURE_URL"]
-ALBUMS = "albums"
+ALBUMS = f"{TABLE}-albums"
 WAIT_SECONDS = 5
 
 dynamodb = boto3.client(

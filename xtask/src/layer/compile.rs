@@ -1,4 +1,4 @@
-//! The extension's program for one architecture: portable, and the same bytes wherever it is built.
+//! A program for one architecture: portable, and the same bytes wherever it is built.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -10,18 +10,24 @@ use crate::tools::rust_target;
 use crate::tools::stamp::clear;
 use crate::{process, project};
 
-/// The extension's program.
-const PROGRAM: &str = "fluoroscope-extension";
+/// A program of the workspace's.
+#[derive(Clone, Copy)]
+pub(crate) struct Program {
+    /// The package that it is in.
+    pub(crate) package: &'static str,
+    /// Its own name.
+    pub(crate) name: &'static str,
+}
 
 /// Where sources lie and where what is built goes.
-pub(super) struct Place {
+pub(crate) struct Place {
     pub(super) sources: PathBuf,
     pub(super) target: PathBuf,
 }
 
 impl Place {
     /// The checkout that this command belongs to.
-    pub(super) fn of_project() -> Self {
+    pub(crate) fn of_project() -> Self {
         Self {
             sources: project::root().to_owned(),
             target: project::target(),
@@ -61,7 +67,7 @@ pub(super) fn compiler(arch: Arch) -> Outcome<String> {
 }
 
 /// Builds it; returns where it is.
-pub(super) fn compile(arch: Arch, place: &Place) -> Outcome<PathBuf> {
+pub(crate) fn compile(arch: Arch, place: &Place, program: Program) -> Outcome<PathBuf> {
     let rust = rust_target::find(arch)?;
     let sysroot = Sysroot::of(arch)?;
     let target = arch.target();
@@ -77,7 +83,7 @@ pub(super) fn compile(arch: Arch, place: &Place) -> Outcome<PathBuf> {
             "--release",
             "--locked",
             "-p",
-            "extension",
+            program.package,
             "--target",
             &target,
             "--target-dir",
@@ -105,7 +111,7 @@ pub(super) fn compile(arch: Arch, place: &Place) -> Outcome<PathBuf> {
     .iter()
     .for_each(|name| forget(&mut build, name));
     process::run(&mut build)?;
-    Ok(place.target.join(target).join("release").join(PROGRAM))
+    Ok(place.target.join(target).join("release").join(program.name))
 }
 
 fn forget(command: &mut Command, name: &str) {
