@@ -28,5 +28,6 @@ mod shutdown;
 mod signs;
 mod spill;
 mod telemetry;
+mod template;
 mod traces;
 mod verify;

@@ -13,7 +13,7 @@ use clap::ValueEnum;
 
 use crate::counts::Counts;
 use crate::failure::{Failure, Outcome};
-use crate::tools::{buildah, frameworks, go, java, memory_limit, mount, node, python, rie};
+use crate::tools::{buildah, frameworks, go, java, memory_limit, mount, node, python, rie, template};
 use crate::{process, project};
 
 const EXAMPLES: &str = "\
@@ -156,17 +156,8 @@ fn require_tools(sdks: &BTreeSet<Sdk>) -> Outcome {
 
 /// Installs and builds side by side: pip and npm wait for the network, cargo for the processor.
 fn set_up(sdks: &BTreeSet<Sdk>, features: &[String], only: &[String]) -> Outcome {
-    let pythonic = || {
-        python::install().and_then(|()| {
-            if rie::obstacle().is_none() {
-                rie::install()
-            } else {
-                Ok(())
-            }
-        })
-    };
     let outcomes: Outcome = thread::scope(|scope| {
-        let mut tasks = vec![scope.spawn(pythonic)];
+        let mut tasks = vec![scope.spawn(python::install)];
         if only.is_empty() {
             tasks.push(scope.spawn(needs::install_all));
         }
@@ -214,6 +205,12 @@ fn left_out(sdks: &BTreeSet<Sdk>) -> Vec<LeftOut> {
         left_out.push(LeftOut {
             module: "environments::rie::",
             why: obstacle.to_owned(),
+        });
+    }
+    if let Some(why) = template::obstacle() {
+        left_out.push(LeftOut {
+            module: "template::",
+            why,
         });
     }
     if let Some(obstacle) = memory_limit::obstacle() {

@@ -25,6 +25,12 @@ pub(crate) fn frameworks(path: &str) -> PathBuf {
     installed(&format!("frameworks/node_modules/{path}"))
 }
 
+/// A program of the environment with the SAM CLI.
+#[track_caller]
+pub(crate) fn sam_environment(program: &str) -> PathBuf {
+    installed(&format!("sam-cli/bin/{program}"))
+}
+
 /// AWS's Runtime Interface Emulator.
 #[track_caller]
 pub(crate) fn rie() -> PathBuf {
@@ -33,7 +39,7 @@ pub(crate) fn rie() -> PathBuf {
     } else {
         "x86_64"
     };
-    installed(&format!("sam/samcli/local/rapid/aws-lambda-rie-{architecture}"))
+    installed(&format!("sam-cli/rapid/aws-lambda-rie-{architecture}"))
 }
 
 /// The libraries of the Java function, itself among them.
@@ -52,10 +58,16 @@ pub(crate) fn go_function() -> PathBuf {
 
 #[track_caller]
 fn installed(path: &str) -> PathBuf {
-    let path = target().join("tools").join(path);
+    built(&format!("tools/{path}"))
+}
+
+/// What was built or installed below the target folder before the tests began.
+#[track_caller]
+pub(crate) fn built(path: &str) -> PathBuf {
+    let path = target().join(path);
     assert!(
         path.exists(),
-        "{} is missing: run `cargo xtask test`, which installs it",
+        "{} is missing: run `cargo xtask test`, which sees to it",
         path.display()
     );
     path

@@ -6,13 +6,13 @@
 use std::collections::BTreeSet;
 
 use crate::failure::{Failure, Outcome};
-use crate::process;
-use crate::tools::{buildah, frameworks};
+use crate::tools::{buildah, frameworks, rie, template};
+use crate::{layer, process};
 
-/// A module of the suite, and what it takes.
+/// Modules of the suite, and what they take.
 pub(super) struct Need {
-    /// The module's path with its colons, as test names begin.
-    pub(super) module: &'static str,
+    /// The modules' paths with their colons, as test names begin.
+    pub(super) modules: &'static [&'static str],
     /// Installs or builds it, unless that is current.
     pub(super) install: fn() -> Outcome,
 }
@@ -20,20 +20,28 @@ pub(super) struct Need {
 /// Every need. The order is the order of installation.
 pub(super) const NEEDS: &[Need] = &[
     Need {
-        module: "layer::",
-        install: crate::layer::for_tests,
+        modules: &["environments::rie::"],
+        install: rie::install,
     },
     Need {
-        module: "layer::foreign::",
-        install: crate::layer::foreign_for_tests,
+        modules: &["layer::", "template::"],
+        install: layer::for_tests,
     },
     Need {
-        module: "layer::image::as_root::",
+        modules: &["layer::foreign::"],
+        install: layer::foreign_for_tests,
+    },
+    Need {
+        modules: &["layer::image::as_root::"],
         install: buildah::install,
     },
     Need {
-        module: "deploy::frameworks::",
+        modules: &["deploy::frameworks::"],
         install: frameworks::install,
+    },
+    Need {
+        modules: &["template::"],
+        install: template::build,
     },
 ];
 
@@ -55,12 +63,18 @@ pub(super) fn install_selected(filters: &[String], features: &[String]) -> Outco
 }
 
 fn install(need: &Need) -> Outcome {
-    (need.install)().map_err(|failure| told_for(need.module, &failure))
+    (need.install)().map_err(|failure| told_for(need.modules, &failure))
 }
 
-fn told_for(module: &str, failure: &Failure) -> Failure {
-    let module = module.trim_end_matches("::");
-    Failure::new(format!("what `{module}` takes could not be had: {failure}"))
+fn told_for(modules: &[&str], failure: &Failure) -> Failure {
+    let modules: Vec<&str> = modules
+        .iter()
+        .map(|module| module.trim_end_matches("::"))
+        .collect();
+    Failure::new(format!(
+        "what `{}` takes could not be had: {failure}",
+        modules.join("`, `")
+    ))
 }
 
 /// The names in what a test program lists: `name: test` each.
@@ -72,7 +86,8 @@ fn names(listed: &str) -> BTreeSet<&str> {
 }
 
 fn needed<'a>(needs: &'a [Need], names: &BTreeSet<&str>) -> Vec<&'a Need> {
-    let is_selected = |need: &&Need| names.iter().any(|name| name.starts_with(need.module));
+    let takes_it = |need: &Need, name: &str| need.modules.iter().any(|module| name.starts_with(module));
+    let is_selected = |need: &&Need| names.iter().any(|name| takes_it(need, name));
     needs.iter().filter(is_selected).collect()
 }
 
@@ -86,17 +101,20 @@ mod tests {
 
     #[test]
     fn only_selected_modules_have_needs() {
-        let need = |module| Need {
-            module,
+        let need = |modules| Need {
+            modules,
             install: nothing,
         };
-        let needs = [need("layer::"), need("template::")];
+        let needs = [
+            need(&["layer::"][..]),
+            need(&["environments::rie::", "template::"]),
+        ];
         let listed =
             "\nlayers::x: test\ntemplate::runs: test\nmemory::layer::x: test\n\n3 tests, 0 benchmarks\n";
         let found = needed(&needs, &names(listed));
         assert_eq!(
-            found.iter().map(|need| need.module).collect::<Vec<_>>(),
-            ["template::"]
+            found.iter().map(|need| need.modules).collect::<Vec<_>>(),
+            [["environments::rie::", "template::"]]
         );
     }
 
@@ -106,13 +124,13 @@ mod tests {
             Err(Failure::new("no zig").mend("install it"))
         }
         let need = Need {
-            module: "layer::",
+            modules: &["layer::", "template::"],
             install: fail,
         };
         let said = install(&need).unwrap_err().to_string();
         assert_eq!(
             said,
-            "what `layer` takes could not be had: no zig\n  to mend it: install it"
+            "what `layer`, `template` takes could not be had: no zig\n  to mend it: install it"
         );
     }
 }

@@ -15,6 +15,8 @@ pub(crate) mod python;
 pub(crate) mod qemu;
 pub(crate) mod rie;
 pub(crate) mod rust_target;
+pub(crate) mod sam;
 pub(crate) mod shellcheck;
 pub(crate) mod stamp;
+pub(crate) mod template;
 pub(crate) mod zig;

@@ -1,34 +1,15 @@
-//! AWS's Runtime Interface Emulator, which ships as a static binary inside the aws-sam-cli wheel.
+//! AWS's Runtime Interface Emulator.
 
-use std::path::PathBuf;
-
-use super::python;
-use super::stamp::{Stamp, clear};
+use super::sam;
 use crate::failure::Outcome;
-use crate::{process, project};
+use crate::process;
 
-const REQUIREMENTS: &str = "tests/suite/environments/requirements.txt";
-
-/// Where the wheel is unpacked.
-pub(crate) fn folder() -> PathBuf {
-    project::tools().join("sam")
-}
-
-/// Unpacks the wheel unless it is current.
-///
-/// Without its dependencies: 300 MB of Python packages that the emulator, one static binary, has no
-/// use for. Needs the Python environment.
+/// Installs what it comes with, where it can run.
 pub(crate) fn install() -> Outcome {
-    let stamp = Stamp::of(&folder(), "samcli/local/rapid", &[REQUIREMENTS])?;
-    if stamp.is_current() {
+    if obstacle().is_some() {
         return Ok(());
     }
-    clear(&folder())?;
-    let mut pip = python::pip();
-    pip.args(["--no-deps", "--requirement", REQUIREMENTS, "--target"])
-        .arg(folder());
-    process::run_quietly(&mut pip)?;
-    stamp.write()
+    sam::install()
 }
 
 /// Why the Runtime Interface Emulator cannot run here, if it cannot.

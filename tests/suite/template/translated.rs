@@ -1,0 +1,17 @@
+//! The template as CloudFormation gets it: `AWS::Serverless` transformed.
+
+use std::path::Path;
+
+use serde_json::Value;
+
+use crate::clients::desk::{Desk, finish};
+use crate::clients::tools;
+
+/// The template at `path`, with the parameters that were given.
+pub(super) async fn translate(desk: &Desk, path: &Path, parameters: &[&str]) -> Value {
+    let program = Path::new(env!("CARGO_MANIFEST_DIR")).join("suite/template/translate.py");
+    let mut command = desk.program(tools::sam_environment("python"));
+    let said = finish(command.arg(program).arg(path).args(parameters)).await;
+    assert_eq!(said.code, Some(0), "{}", said.errors);
+    serde_json::from_str(&said.output).unwrap_or_else(|error| panic!("{error}: {}", said.output))
+}
