@@ -3,5 +3,6 @@
 mod cli;
 mod frameworks;
 mod judge;
+mod sam;
 mod snippets;
 mod terraform;

@@ -6,6 +6,6 @@ mod faults;
 mod privileges;
 mod runtimes;
 mod stack;
-mod translated;
+pub(crate) mod translated;
 mod valid;
 mod zips;

@@ -8,7 +8,7 @@ use crate::clients::desk::{Desk, finish};
 use crate::clients::tools;
 
 /// The template at `path`, with the parameters that were given.
-pub(super) async fn translate(desk: &Desk, path: &Path, parameters: &[&str]) -> Value {
+pub(crate) async fn translate(desk: &Desk, path: &Path, parameters: &[&str]) -> Value {
     let program = Path::new(env!("CARGO_MANIFEST_DIR")).join("suite/template/translate.py");
     let mut command = desk.program(tools::sam_environment("python"));
     let said = finish(command.arg(program).arg(path).args(parameters)).await;

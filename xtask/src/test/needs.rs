@@ -6,7 +6,7 @@
 use std::collections::BTreeSet;
 
 use crate::failure::{Failure, Outcome};
-use crate::tools::{buildah, frameworks, rie, template};
+use crate::tools::{buildah, frameworks, rie, sam, template};
 use crate::{layer, process};
 
 /// Modules of the suite, and what they take.
@@ -34,6 +34,10 @@ pub(super) const NEEDS: &[Need] = &[
     Need {
         modules: &["layer::image::as_root::"],
         install: buildah::install,
+    },
+    Need {
+        modules: &["deploy::sam::"],
+        install: sam::install,
     },
     Need {
         modules: &["deploy::frameworks::"],
