@@ -1,6 +1,7 @@
 """Prints a SAM template as CloudFormation will have it: `AWS::Serverless` transformed, with the transformer of the SAM CLI.
 
-usage: translate.py TEMPLATE [PARAMETER=VALUE ...]
+usage: translate.py TEMPLATE ... [PARAMETER=VALUE ...]
+Prints a list: starting this takes longer than any template does.
 """
 
 import json
@@ -22,7 +23,7 @@ class NoManagedPolicies:
 LOCAL = {"AWS::Serverless::Function": "CodeUri", "AWS::Serverless::LayerVersion": "ContentUri"}
 
 
-def main(path, *parameters):
+def translated(path, parameters):
     with open(path, encoding="utf-8") as file:
         template = yaml_parse(file.read())
     for resource in template["Resources"].values():
@@ -31,8 +32,8 @@ def main(path, *parameters):
         # The transformer wants what `sam package` uploads. What was packaged has it.
         if place and not str(properties.get(place)).startswith("s3://"):
             properties[place] = f"s3://not-uploaded/{place}"
-    chosen = dict(parameter.split("=", 1) for parameter in parameters)
-    print(json.dumps(transform(template, chosen, NoManagedPolicies())))
+    return transform(template, parameters, NoManagedPolicies())
 
 
-main(*sys.argv[1:])
+parameters = dict(word.split("=", 1) for word in sys.argv[1:] if "=" in word)
+print(json.dumps([translated(path, parameters) for path in sys.argv[1:] if "=" not in path]))

@@ -2,7 +2,7 @@
 
 use super::artifacts::{project, template};
 use super::faults::faults;
-use super::translated::translate;
+use super::translated::{translate, translate_all};
 use crate::clients::desk::{Desk, finish};
 use crate::clients::tools;
 
@@ -34,12 +34,17 @@ async fn what_the_template_becomes_is_traced_with_no_more_rights_than_that_takes
 async fn a_wrong_template_is_told_by_what_is_wrong_with_it() {
     let desk = Desk::new("doctored", NOBODY);
     let right = template();
-    for (from, to, told) in DOCTORED {
-        let wrong = right.replace(from, to);
-        assert_ne!(wrong, right, "{from:?} is not in the template");
-        desk.write("template.yaml", wrong);
-        let translated = translate(&desk, &desk.path("template.yaml"), &[]).await;
-        let faults = faults(&translated);
+    let mut wrong = Vec::new();
+    for (index, (from, to, _)) in DOCTORED.iter().enumerate() {
+        let (name, text) = (format!("{index}.yaml"), right.replace(from, to));
+        assert_ne!(text, right, "{from:?} is not in the template");
+        desk.write(&name, text);
+        wrong.push(desk.path(&name));
+    }
+    let translated = translate_all(&desk, &wrong, &[]).await;
+    assert_eq!(translated.len(), DOCTORED.len());
+    for (template, (from, to, told)) in translated.iter().zip(DOCTORED) {
+        let faults = faults(template);
         assert!(
             faults.iter().any(|fault| fault.contains(told)),
             "{from:?} for {to:?}: {faults:?}"
