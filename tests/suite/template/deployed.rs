@@ -92,14 +92,16 @@ async fn the_layer(stack: &Stack) -> String {
 /// by Lambda's own API, with the template's values for these two.
 async fn attached(stack: &Stack, name: &str, layer: &str) {
     let properties = &stack.template["Resources"][name]["Properties"];
-    let layers = properties["Layers"].as_array().into_iter().flatten();
+    // The template names its layer, and no other.
+    let layers = resources(&stack.template, "AWS::Lambda::LayerVersion");
+    assert_eq!(properties["Layers"], json!([{ "Ref": layers[0].0 }]), "{name}");
     let made = configuration(stack, &stack.ids[name]).await;
     let again = format!("again-{name}");
     let function = json!({
         "FunctionName": again,
         "Code": properties["Code"],
         "TracingConfig": properties["TracingConfig"],
-        "Layers": layers.map(|_| layer).collect::<Vec<_>>(),
+        "Layers": [layer],
         "Runtime": made["Runtime"],
         "Role": made["Role"],
         "Handler": made["Handler"],
