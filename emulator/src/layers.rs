@@ -64,7 +64,7 @@ impl Layers {
     /// Unpacks zip files and copies folders, in this order.
     ///
     /// An extension for another machine is started through QEMU's emulator of it (`qemu-aarch64-static` or `qemu-aarch64`) if that is
-    /// on the search path; `QEMU_LD_PREFIX` names the C library it is to find.
+    /// on the search path; `QEMU_LD_PREFIX` names the C library it is to find, `QEMU_CPU` the processor it is to be.
     ///
     /// # Errors
     /// A layer cannot be read, there are too many or they are too large, or an extension cannot run here.
@@ -153,12 +153,15 @@ impl Layers {
         let mode = fs::metadata(program).map_err(failed)?.permissions();
         let moved = self.scratch.path().join(&name);
         fs::rename(program, &moved).map_err(failed)?;
-        let library = match std::env::var_os("QEMU_LD_PREFIX") {
-            Some(prefix) => format!("-L {} ", quoted(Path::new(&prefix))),
-            None => String::new(),
-        };
+        // Programs of a sandbox do not get the caller's variables, so these become words.
+        let words: String = [("QEMU_LD_PREFIX", "-L"), ("QEMU_CPU", "-cpu")]
+            .into_iter()
+            .filter_map(|(name, flag)| {
+                Some(format!("{flag} {} ", quoted(Path::new(&std::env::var_os(name)?))))
+            })
+            .collect();
         let line = format!(
-            "#!/bin/sh\nexec {} {library}-0 \"$0\" {} \"$@\"\n",
+            "#!/bin/sh\nexec {} {words}-0 \"$0\" {} \"$@\"\n",
             quoted(&emulator),
             quoted(&moved)
         );

@@ -1,7 +1,7 @@
 //! `cargo xtask layer`: the layer's zip for each architecture, with its checksum and bill of materials.
 //!
 //! Invariants
-//! - The same sources, lock file and tool chain give the same bytes, whatever machine and folder they are built in.
+//! - The same sources, lock file and compilers give the same bytes, whatever folders they and cargo's packages lie in.
 //! - Nothing lies in `extensions/` but the extension: Lambda starts every file there.
 
 mod arch;
@@ -168,7 +168,7 @@ fn write(arch: Arch) -> Outcome<Written> {
     fs::create_dir_all(&folder).map_err(|error| failed(&folder, &error))?;
     let name = name(arch);
     let sum = hex(digest(&SHA256, &zip).as_ref());
-    let packages = packages::of_extension(arch)?;
+    let packages = packages_of(arch)?;
     let bill = sbom::bill(&packages, &compile::compiler(arch)?, (&name, &sum));
     let bill = format!("{bill:#}\n");
     let files = [
@@ -211,10 +211,17 @@ fn compare(arch: Arch, first: &[u8]) -> Outcome {
     }
 }
 
+/// All that is in the program but Rust's standard library.
+fn packages_of(arch: Arch) -> Outcome<Vec<packages::Package>> {
+    let mut packages = packages::of_extension(arch)?;
+    packages.extend(sysroot::parts()?);
+    Ok(packages)
+}
+
 /// The files of the layer.
 fn entries(arch: Arch, place: &Place) -> Outcome<Vec<Entry>> {
     let read = |path: PathBuf| fs::read(&path).map_err(|error| failed(&path, &error));
-    let licences = licences::text(&packages::of_extension(arch)?)?;
+    let licences = licences::text(&packages_of(arch)?)?;
     Ok(vec![
         Entry {
             place: EXTENSION,

@@ -1,5 +1,6 @@
 //! The bill of materials: valid by CycloneDX's own schema, and complete.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::process::Command;
 
 use serde_json::Value;
@@ -32,14 +33,14 @@ fn validate(bill: &str) -> Result<(), String> {
     }
 }
 
-fn bill() -> String {
-    let path = released(&format!("fluoroscope-{NATIVE}.cdx.json"));
+fn bill(arch: &str) -> String {
+    let path = released(&format!("fluoroscope-{arch}.cdx.json"));
     std::fs::read_to_string(path).expect("it is text")
 }
 
 #[test]
 fn the_bill_is_valid_and_a_broken_one_is_not() {
-    let bill = bill();
+    let bill = bill(NATIVE);
     validate(&bill).expect("the schema accepts it");
     let broken = bill.replacen("\"SHA-256\"", "\"SHA-0\"", 1);
     assert!(validate(&broken).is_err(), "the validator accepts anything");
@@ -47,36 +48,118 @@ fn the_bill_is_valid_and_a_broken_one_is_not() {
 
 #[test]
 fn the_bill_names_the_zip_and_every_package_with_its_checksum() {
-    let bill: Value = serde_json::from_str(&bill()).expect("it is JSON");
-    let zip = std::fs::read(zip(NATIVE)).expect("it is there");
+    check_bill(NATIVE);
+}
+
+/// Names, checksums and edges of a bill, against what cargo says and the lock file has.
+#[track_caller]
+pub(super) fn check_bill(arch: &str) {
+    let bill: Value = serde_json::from_str(&bill(arch)).expect("it is JSON");
+    let zip = std::fs::read(zip(arch)).expect("it is there");
     let digest = ring::digest::digest(&ring::digest::SHA256, &zip);
     let hex: String = digest.as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
     assert_eq!(bill["metadata"]["component"]["hashes"][0]["content"], hex);
 
     let components = bill["components"].as_array().expect("a list");
-    let named = |name: &str| components.iter().find(|component| component["name"] == name);
-    for name in [
-        "tokio",
-        "rustls",
-        "ring",
-        "reqwest",
-        "lambda-extension",
-        "serde_json",
-        "webpki-roots",
-        "std",
-    ] {
-        assert!(named(name).is_some(), "no {name}");
-    }
-    let lock = include_str!("../../../Cargo.lock");
-    for component in components
+    let text = |value: &Value| value.as_str().expect("text").to_owned();
+    let named: BTreeSet<String> = components
         .iter()
-        .filter(|component| component.get("purl").is_some())
-    {
-        let checksum = component["hashes"][0]["content"].as_str().expect("a checksum");
-        assert!(lock.contains(checksum), "{component}");
+        .map(|component| format!("{} {}", text(&component["name"]), text(&component["version"])))
+        .collect();
+    let mut expected = linked(arch);
+    let besides = ["std", "zig-compiler-rt", "llvm-libunwind", "glibc-start-files"];
+    expected.extend(
+        named
+            .iter()
+            .filter(|name| {
+                besides
+                    .iter()
+                    .any(|prefix| name.starts_with(&format!("{prefix} ")))
+            })
+            .cloned(),
+    );
+    assert_eq!(named, expected);
+    assert_eq!(named.len(), linked(arch).len() + besides.len());
+    let lock = include_str!("../../../Cargo.lock");
+    let archives = components
+        .iter()
+        .filter(|component| component.get("purl").is_some());
+    assert!(archives.clone().count() > besides.len());
+    for component in archives {
+        let checksum = text(&component["hashes"][0]["content"]);
+        assert!(lock.contains(&checksum), "{component}");
     }
-    // What only tests and build scripts use is not in the layer.
-    for name in ["proptest", "axum", "serde_derive", "cc"] {
-        assert!(named(name).is_none(), "{name} is not in the layer");
+    check_edges(&bill);
+}
+
+/// What is linked into the extension, as cargo tells it.
+fn linked(arch: &str) -> BTreeSet<String> {
+    let machine = if arch == "arm64" { "aarch64" } else { arch };
+    let output = Command::new(env!("CARGO"))
+        .args([
+            "tree",
+            "--locked",
+            "-p",
+            "extension",
+            "-e",
+            "normal,no-proc-macro",
+            "--prefix",
+            "none",
+        ])
+        .args([
+            "--format",
+            "{p}",
+            "--target",
+            &format!("{machine}-unknown-linux-gnu"),
+        ])
+        .output()
+        .expect("cargo started this test");
+    let text = String::from_utf8(output.stdout).expect("names are text");
+    let mut packages = BTreeSet::new();
+    for line in text.lines() {
+        let mut words = line.split(' ');
+        if let (Some(name), Some(version)) = (words.next(), words.next()) {
+            packages.insert(format!("{name} {}", version.trim_start_matches('v')));
+        }
     }
+    packages
+}
+
+/// From the zip every component can be reached, and nothing is reached that is no component.
+#[track_caller]
+fn check_edges(bill: &Value) {
+    let of = |value: &Value| -> Vec<String> {
+        let words = value.as_array().into_iter().flatten();
+        words
+            .map(|word| word.as_str().expect("text").to_owned())
+            .collect()
+    };
+    let edges: BTreeMap<String, Vec<String>> = bill["dependencies"]
+        .as_array()
+        .expect("a list")
+        .iter()
+        .map(|entry| {
+            (
+                entry["ref"].as_str().expect("text").to_owned(),
+                of(&entry["dependsOn"]),
+            )
+        })
+        .collect();
+    let top = bill["metadata"]["component"]["bom-ref"]
+        .as_str()
+        .expect("text")
+        .to_owned();
+    let (mut reached, mut open) = (BTreeSet::new(), vec![top.clone()]);
+    while let Some(next) = open.pop() {
+        if reached.insert(next.clone()) {
+            open.extend(edges.get(&next).into_iter().flatten().cloned());
+        }
+    }
+    reached.remove(&top);
+    let components = bill["components"].as_array().expect("a list");
+    let all: BTreeSet<String> = components
+        .iter()
+        .map(|component| component["bom-ref"].as_str().expect("text").to_owned())
+        .collect();
+    assert_eq!(reached, all);
 }

@@ -123,11 +123,12 @@ mod as_root {
             }
             let context = zip(arch);
             let context = context.parent().expect("a file lies in a folder");
-            let (image, told) = (
-                format!("localhost/fluoroscope-{arch}"),
-                format!("TARGETARCH={docker}"),
-            );
-            store.build(&dockerfile(), context, &["--build-arg", &told, "--tag", &image]);
+            let image = format!("localhost/fluoroscope-{arch}");
+            // For this machine's image the builder tells the architecture, as it does for any image of another platform.
+            let told = format!("TARGETARCH={docker}");
+            let words = ["--tag", &image, "--build-arg", &told];
+            let words = if arch == NATIVE { &words[..2] } else { &words[..] };
+            store.build(&dockerfile(), context, words);
             let text = format!("FROM scratch\nCOPY --from={image} /opt/ /opt/\n");
             let function = store.write(&format!("Dockerfile.{arch}"), &text);
             let root = store.0.join(arch);

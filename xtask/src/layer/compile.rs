@@ -1,7 +1,6 @@
 //! A program for one architecture: portable, and the same bytes wherever it is built.
 
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 use super::arch::Arch;
 use super::sysroot::Sysroot;
@@ -23,18 +22,23 @@ pub(crate) struct Program {
 pub(crate) struct Place {
     pub(super) sources: PathBuf,
     pub(super) target: PathBuf,
+    /// Cargo's own folder, with the sources of packages.
+    cargo_home: PathBuf,
 }
 
 impl Place {
     /// The checkout that this command belongs to.
     pub(crate) fn of_project() -> Self {
+        let home = std::env::var_os("CARGO_HOME").map(PathBuf::from);
+        let home = home.or_else(|| std::env::home_dir().map(|home| home.join(".cargo")));
         Self {
             sources: project::root().to_owned(),
             target: project::target(),
+            cargo_home: home.unwrap_or_default(),
         }
     }
 
-    /// A copy of the checkout in a folder of another name, with nothing built in it.
+    /// A copy of the checkout in a folder of another name, with nothing built in it, and cargo's folder by another name.
     pub(super) fn elsewhere() -> Outcome<Self> {
         let folder = project::target().join("layer-again");
         clear(&folder)?;
@@ -46,9 +50,13 @@ impl Place {
                 .and_then(|()| std::fs::copy(project::root().join(&file), &to))
                 .map_err(|error| Failure::new(format!("could not copy {}: {error}", file.display())))?;
         }
+        let cargo_home = folder.join("another-home");
+        std::os::unix::fs::symlink(Self::of_project().cargo_home, &cargo_home)
+            .map_err(|error| Failure::new(format!("could not write {}: {error}", cargo_home.display())))?;
         Ok(Self {
             target: sources.join("target"),
             sources,
+            cargo_home,
         })
     }
 
@@ -72,7 +80,9 @@ pub(crate) fn compile(arch: Arch, place: &Place, program: Program) -> Outcome<Pa
     let sysroot = Sysroot::of(arch)?;
     let target = arch.target();
     let mut fetch = process::cargo();
-    fetch.current_dir(&place.sources);
+    fetch
+        .current_dir(&place.sources)
+        .env("CARGO_HOME", &place.cargo_home);
     process::run_quietly(fetch.args(["fetch", "--locked", "--target", &target]))?;
 
     let mut build = process::cargo();
@@ -92,37 +102,40 @@ pub(crate) fn compile(arch: Arch, place: &Place, program: Program) -> Outcome<Pa
     if let Some(compiler) = rust {
         build.env("RUSTC", compiler);
     }
-    let variable = |name: &str| name.replace('-', "_");
-    let upper = variable(&target).to_uppercase();
+    let underlined = target.replace('-', "_");
+    // A machine's own flags would change the program from machine to machine.
+    std::env::vars_os()
+        .filter(|(name, _)| changes_programs(&name.to_string_lossy()))
+        .for_each(|(name, _)| {
+            build.env_remove(name);
+        });
     build
-        .env(
-            format!("CARGO_TARGET_{upper}_RUSTFLAGS"),
-            flags(arch, &sysroot, &place.sources)?,
-        )
-        .env(format!("CC_{}", variable(&target)), sysroot.compiler())
-        .env(format!("AR_{}", variable(&target)), sysroot.archiver());
-    // A checkout's own flags would change the program from machine to machine.
-    [
-        "RUSTFLAGS",
-        "CARGO_ENCODED_RUSTFLAGS",
-        "CARGO_BUILD_RUSTFLAGS",
-        "CFLAGS",
-    ]
-    .iter()
-    .for_each(|name| forget(&mut build, name));
+        .env("CARGO_HOME", &place.cargo_home)
+        .env("CARGO_ENCODED_RUSTFLAGS", flags(arch, &sysroot, place)?)
+        .env(format!("CC_{underlined}"), sysroot.compiler())
+        .env(format!("AR_{underlined}"), sysroot.archiver());
     process::run(&mut build)?;
     Ok(place.target.join(target).join("release").join(program.name))
 }
 
-fn forget(command: &mut Command, name: &str) {
-    command.env_remove(name);
+/// Whether a variable has a say in what compilers make.
+fn changes_programs(name: &str) -> bool {
+    const WHOLE: [&str; 3] = ["RUSTFLAGS", "CARGO_BUILD_RUSTFLAGS", "CARGO_BUILD_TARGET"];
+    const BEGINNINGS: [&str; 3] = [
+        "CARGO_PROFILE_RELEASE_",
+        "CARGO_TARGET_X86_64_",
+        "CARGO_TARGET_AARCH64_",
+    ];
+    WHOLE.contains(&name)
+        || name.contains("CFLAGS")
+        || BEGINNINGS.iter().any(|beginning| name.starts_with(beginning))
 }
 
-/// Flags for our packages and for all others: no path of this machine gets into the program.
+/// Flags for our packages and for all others, as cargo takes them with blanks: no path of this machine gets into the program.
 ///
 /// The linker is among them, and no variable of its own, since build scripts would be linked by that as well where the target is the
 /// machine's own.
-fn flags(arch: Arch, sysroot: &Sysroot, sources: &Path) -> Outcome<String> {
+fn flags(arch: Arch, sysroot: &Sysroot, place: &Place) -> Outcome<String> {
     let mut flags = vec![
         format!("-Clinker={}", sysroot.linker().display()),
         "-Clinker-flavor=ld.lld".to_owned(),
@@ -130,28 +143,40 @@ fn flags(arch: Arch, sysroot: &Sysroot, sources: &Path) -> Outcome<String> {
     ];
     let mut remap =
         |from: &Path, to: &str| flags.push(format!("--remap-path-prefix={}={to}", from.display()));
-    remap(sources, "/fluoroscope");
-    for registry in registries()? {
+    remap(&place.sources, "/fluoroscope");
+    for registry in registries(&place.cargo_home)? {
         remap(&registry, "/crates");
     }
-    if let Some(spaced) = flags.iter().find(|flag| flag.contains(' ')) {
-        return Err(
-            Failure::new(format!("cargo cannot pass on a flag with a space: {spaced}"))
-                .mend("use a checkout and a CARGO_HOME without spaces in their paths"),
-        );
-    }
-    Ok(flags.join(" "))
+    Ok(flags.join("\u{1f}"))
 }
 
 /// Where cargo keeps the sources of packages: a folder for each registry.
-fn registries() -> Outcome<Vec<PathBuf>> {
-    let home = std::env::var_os("CARGO_HOME").map(PathBuf::from);
-    let home = home.or_else(|| std::env::home_dir().map(|home| home.join(".cargo")));
-    let home = home.ok_or_else(|| Failure::new("no CARGO_HOME and no home folder"))?;
+fn registries(home: &Path) -> Outcome<Vec<PathBuf>> {
     let sources = home.join("registry/src");
     let listed = std::fs::read_dir(&sources)
         .map_err(|error| Failure::new(format!("could not list {}: {error}", sources.display())))?;
     let mut folders: Vec<PathBuf> = listed.filter_map(Result::ok).map(|entry| entry.path()).collect();
     folders.sort();
     Ok(folders)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn variables_that_change_programs_are_known() {
+        for name in [
+            "RUSTFLAGS",
+            "CFLAGS",
+            "TARGET_CFLAGS",
+            "CFLAGS_aarch64_unknown_linux_gnu",
+            "CARGO_PROFILE_RELEASE_LTO",
+        ] {
+            assert!(changes_programs(name), "{name}");
+        }
+        for name in ["PATH", "CARGO_HOME", "RUSTUP_TOOLCHAIN", "CARGO_TARGET_DIR"] {
+            assert!(!changes_programs(name), "{name}");
+        }
+    }
 }

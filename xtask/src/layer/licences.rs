@@ -5,7 +5,7 @@ use std::fmt::Write;
 use std::fs;
 use std::path::Path;
 
-use super::packages::Package;
+use super::packages::{Origin, Package};
 use crate::failure::{Failure, Outcome};
 use crate::project;
 
@@ -22,7 +22,7 @@ pub(super) fn text(packages: &[Package]) -> Outcome<String> {
     for package in packages {
         let label = format!("{} {}", package.name, package.version);
         let mut texts = files(&package.folder, &[NOTICE])?;
-        if package.is_ours() || takes_preferred(&package.license) {
+        if package.origin == Origin::Ours || takes_preferred(&package.license) {
             preferred.push(label.clone());
         } else {
             let found = files(&package.folder, &BEGINNINGS)?;
@@ -39,8 +39,10 @@ pub(super) fn text(packages: &[Package]) -> Outcome<String> {
         }
     }
     let mut all = String::from(
-        "Fluoroscope is made of the packages below, of Rust's standard library (Apache-2.0), and of LLVM's unwinder and\n\
-         compiler runtime (Apache-2.0 WITH LLVM-exception). Where a package offers several licences, the first here is taken.\n",
+        "Fluoroscope is made of the packages below and of Rust's standard library (Apache-2.0). Linked into it are LLVM's unwinder, Zig's\n\
+         compiler runtime, and start files of the GNU C Library: those are LGPL-2.1-or-later, with the exception in each that they may be\n\
+         linked with other programs, and those distributed, without any restriction. Where a package offers several licences, Apache-2.0\n\
+         is taken.\n",
     );
     let apache = project::read(Path::new("LICENSE"))?;
     section(&mut all, PREFERRED, &preferred, &apache);
@@ -116,7 +118,7 @@ mod tests {
             version: "1.0.0".to_owned(),
             license: license.to_owned(),
             folder: folder.join(name),
-            checksum: Some("00".to_owned()),
+            origin: Origin::Linker,
             depends_on: Vec::new(),
         }
     }

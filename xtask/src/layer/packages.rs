@@ -18,17 +18,21 @@ pub(super) struct Package {
     pub(super) license: String,
     /// Where its sources lie.
     pub(super) folder: PathBuf,
-    /// SHA-256 of its archive, in hex; none for our own packages.
-    pub(super) checksum: Option<String>,
+    /// Where it comes from.
+    pub(super) origin: Origin,
     /// Names and versions of what it depends on, itself.
     pub(super) depends_on: Vec<(String, String)>,
 }
 
-impl Package {
-    /// Whether it is one of this project's.
-    pub(super) fn is_ours(&self) -> bool {
-        self.checksum.is_none()
-    }
+/// Where a package comes from.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Origin {
+    /// This project.
+    Ours,
+    /// The registry of packages, with the SHA-256 of its archive, in hex.
+    Registry { checksum: String },
+    /// What the linker adds to any program.
+    Linker,
 }
 
 /// Every package that is linked into the extension, by name and version. Build scripts' and macros' own are not.
@@ -63,7 +67,10 @@ pub(super) fn of_extension(arch: Arch) -> Outcome<Vec<Package>> {
     for (id, (license, depends_on)) in graph(&tree)? {
         let folder = folders.get(&id).cloned();
         let folder = folder.ok_or_else(|| Failure::new(format!("cargo does not say where {id:?} lies")))?;
-        let checksum = checksums.get(&id).cloned();
+        let origin = match checksums.get(&id).cloned() {
+            Some(checksum) => Origin::Registry { checksum },
+            None => Origin::Ours,
+        };
         let (name, version) = id.clone();
         packages.insert(
             id,
@@ -72,7 +79,7 @@ pub(super) fn of_extension(arch: Arch) -> Outcome<Vec<Package>> {
                 version,
                 license,
                 folder,
-                checksum,
+                origin,
                 depends_on,
             },
         );

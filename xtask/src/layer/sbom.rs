@@ -4,7 +4,7 @@
 
 use serde_json::{Value, json};
 
-use super::packages::Package;
+use super::packages::{Origin, Package};
 
 /// Version of the specification: the newest that scanners read without exception.
 const SPECIFICATION: &str = "1.6";
@@ -38,7 +38,7 @@ pub(super) fn bill(packages: &[Package], compiler: &str, zip: (&str, &str)) -> V
         .collect();
     let top: Vec<Value> = packages
         .iter()
-        .filter(|package| package.name == "extension")
+        .filter(|package| package.name == "extension" || package.origin == Origin::Linker)
         .map(|package| json!(reference(&package.name, &package.version)))
         .chain([json!("rust-std")])
         .collect();
@@ -70,7 +70,7 @@ fn component(package: &Package) -> Value {
         "version": package.version,
         "licenses": [{"expression": package.license}],
     });
-    if let Some(checksum) = &package.checksum
+    if let Origin::Registry { checksum } = &package.origin
         && let Some(fields) = component.as_object_mut()
     {
         fields.insert(

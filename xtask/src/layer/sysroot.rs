@@ -8,6 +8,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use super::arch::Arch;
+use super::packages::{Origin, Package};
 use crate::failure::{Failure, Outcome};
 use crate::tools::stamp::{Stamp, clear};
 use crate::tools::zig;
@@ -95,6 +96,31 @@ impl Sysroot {
         let words = last.ok_or_else(|| failed("no linker was called"))?;
         Ok(words.split(' ').map(str::to_owned).collect())
     }
+}
+
+/// What the linker adds to any program, with its licences, which lie in Zig's wheel.
+pub(super) fn parts() -> Outcome<Vec<Package>> {
+    let zig = zig::install()?;
+    let wheel = zig.parent().unwrap_or(&zig).to_owned();
+    let version = process::answer(process::program(&zig.to_string_lossy()).arg("version"))?;
+    let part = |name: &str, version: &str, license: &str, folder: &str| Package {
+        name: name.to_owned(),
+        version: version.to_owned(),
+        license: license.to_owned(),
+        folder: wheel.join(folder),
+        origin: Origin::Linker,
+        depends_on: Vec::new(),
+    };
+    Ok(vec![
+        part("zig-compiler-rt", &version, "MIT", ""),
+        part(
+            "llvm-libunwind",
+            &format!("of-zig-{version}"),
+            "Apache-2.0 WITH LLVM-exception",
+            "lib/libunwind",
+        ),
+        part("glibc-start-files", GLIBC, "LGPL-2.1-or-later", "lib/libc/glibc"),
+    ])
 }
 
 fn triple(arch: Arch) -> String {

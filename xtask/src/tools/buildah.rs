@@ -11,7 +11,9 @@ use crate::failure::{Failure, Outcome};
 use crate::layer::Arch;
 use crate::{process, project};
 
-/// The program and the libraries that it takes, by the names of Debian 12.
+/// The release whose buildah is taken where the system has none.
+const RELEASE: &str = "bookworm";
+/// The program and the libraries that it takes, by the names of that release.
 const PROGRAM: [&str; 5] = [
     "buildah",
     "libassuan0",
@@ -32,7 +34,14 @@ pub(crate) fn obstacle() -> Option<String> {
     if !debian::is_here() {
         return Some("busybox is taken from Debian's archive, and this is no Debian".to_owned());
     }
+    if !is_on_path() && debian::release().as_deref() != Some(RELEASE) {
+        return Some("buildah is missing: apt-get install buildah".to_owned());
+    }
     mount::obstacle().map(str::to_owned)
+}
+
+fn is_on_path() -> bool {
+    process::require("buildah", "--version", "").is_ok()
 }
 
 /// Unpacks it unless it is current or cannot be had.
@@ -40,7 +49,7 @@ pub(crate) fn install() -> Outcome {
     if obstacle().is_some() {
         return Ok(());
     }
-    let is_on_path = process::require("buildah", "--version", "").is_ok();
+    let is_on_path = is_on_path();
     let stamp = Stamp::of(&folder(), "run", &[])?
         .and(&PROGRAM.join(" "))
         .and(&folder().to_string_lossy())

@@ -13,11 +13,21 @@ use crate::process;
 /// Packages that every system has, and that must be its own.
 const OF_THE_SYSTEM: [&str; 3] = ["libc6", "libgcc-s1", "gcc-12-base"];
 
-/// Whether there is an archive to take packages from.
+/// Whether there is an archive to take packages from: Debian's, or that of a system made from it.
 pub(crate) fn is_here() -> bool {
     ["apt-get", "dpkg-deb"]
         .iter()
         .all(|program| process::require(program, "--version", "").is_ok())
+}
+
+/// Whether this is Debian itself, and which: such as `bookworm`.
+pub(crate) fn release() -> Option<String> {
+    let text = fs::read_to_string("/etc/os-release").ok()?;
+    let field = |name: &str| {
+        text.lines()
+            .find_map(|line| line.strip_prefix(name)?.strip_prefix('='))
+    };
+    (is_here() && field("ID")? == "debian").then(|| field("VERSION_CODENAME").unwrap_or_default().to_owned())
 }
 
 /// A private view of the archive: lists and files of its own.

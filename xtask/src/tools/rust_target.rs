@@ -23,7 +23,9 @@ pub(crate) fn find(arch: Arch) -> Outcome<Option<PathBuf>> {
     }
     let folder = project::tools().join(format!("rust-{}", arch.name()));
     let program = folder.join("rustc");
-    let stamp = Stamp::of(&folder, "rustc", &[])?.and(&folder.to_string_lossy());
+    let stamp = Stamp::of(&folder, "rustc", &[])?
+        .and(&folder.to_string_lossy())
+        .and(env!("CARGO_PKG_RUST_VERSION"));
     if !stamp.is_current() {
         println!(
             "Rust's standard library for {0} is not installed (rustup target add {0}): taking Debian's compiler, 160 MB below target/tools",
@@ -38,7 +40,7 @@ pub(crate) fn find(arch: Arch) -> Outcome<Option<PathBuf>> {
 
 /// Why programs for `arch` cannot be built here, if they cannot.
 pub(crate) fn obstacle(arch: Arch) -> Option<String> {
-    if has_standard_library(arch).is_ok_and(|has| has) || debian::is_here() {
+    if has_standard_library(arch).is_ok_and(|has| has) || debian::release().is_some() {
         return None;
     }
     let target = arch.target();
