@@ -147,7 +147,9 @@ async fn the_first_run_publishes_the_second_skips_and_a_changed_zip_makes_a_new_
 
     let second = shop.publish(0, &words).await;
     assert!(
-        second.output.contains("keep version 1 (same content)"),
+        second
+            .output
+            .contains("keep version 1 (same content, shared with: nobody else)"),
         "{}",
         second.output
     );
@@ -230,6 +232,60 @@ async fn a_version_is_shared_as_asked_for_and_only_where_that_is_missing() {
     );
     // As moto keeps it; without it the layer would be everybody's.
     assert_eq!(statements[1]["OrganizationId"], ORGANIZATION);
+}
+
+#[tokio::test]
+async fn whom_a_version_is_shared_with_already_is_told_whatever_is_asked_for() {
+    let shop = Shop::open("wider").await;
+    let one = ["--regions", EU, "--architectures", "x86_64"];
+    let fresh = shop.publish(0, &one).await;
+    assert!(
+        fresh.output.contains("to share with: nobody else"),
+        "{}",
+        fresh.output
+    );
+    let shared = ["--organization", ORGANIZATION, "--accounts", "111122223333"];
+    shop.publish(0, &[&one[..], &shared, &["--execute"]].concat())
+        .await;
+    // By hand, under a name that says nothing.
+    let words = ["lambda", "add-layer-version-permission", "--region", EU];
+    let which = ["--layer-name", "fluoroscope-x86_64", "--version-number", "1"];
+    let what = [
+        "--statement-id",
+        "trial",
+        "--action",
+        "lambda:GetLayerVersion",
+        "--principal",
+        "*",
+    ];
+    shop.desk.aws(&[&words[..], &which, &what].concat()).await;
+
+    let told = "shared with: account 111122223333, organization o-a1b2c3d4e5, EVERYBODY";
+    for asked in [&[][..], &["--accounts", "444455556666"]] {
+        let said = shop.publish(0, &[&one[..], asked].concat()).await;
+        assert!(said.output.contains(told), "{asked:?}\n{}", said.output);
+    }
+}
+
+/// How AWS writes a policy, which moto does not: accounts as ARNs, organizations as conditions.
+#[tokio::test]
+async fn statements_as_aws_writes_them_are_understood() {
+    let desk = Desk::new("statements", "http://127.0.0.1:9");
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../layer/publish");
+    let organization = json!({"StringEquals": {"aws:PrincipalOrgID": ORGANIZATION}});
+    let elsewhere = json!({"StringEquals": {"aws:SourceVpc": "vpc-1"}});
+    let statements = json!([
+        {"Principal": "*"},
+        {"Principal": {"AWS": "*"}},
+        {"Principal": {"AWS": "arn:aws:iam::111122223333:root"}},
+        {"Principal": "*", "Condition": organization},
+        {"Principal": "*", "Condition": elsewhere},
+    ]);
+    let program = "import json, runpy, sys; words = runpy.run_path(sys.argv[1])['words_of']; print([words(it) for it in json.loads(sys.argv[2])])";
+    let words = [script.to_string_lossy().into_owned(), statements.to_string()];
+    let said = desk.python(program, &[&words[0], &words[1]]).await;
+    let told = "['EVERYBODY', 'EVERYBODY', 'account 111122223333', 'organization o-a1b2c3d4e5', '* under conditions']";
+    assert_eq!(said.trim(), told);
 }
 
 #[tokio::test]
