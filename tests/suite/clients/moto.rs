@@ -21,17 +21,24 @@ pub(crate) struct Moto {
 impl Moto {
     /// One that takes whatever keys it is shown.
     pub(crate) async fn start() -> Self {
-        Self::with(&[]).await
+        Self::with(&["-m", "moto.server"], &[]).await
     }
 
     /// One that checks signatures and rights after so many calls.
     pub(crate) async fn that_checks_signatures(free_calls: &str) -> Self {
-        Self::with(&[("INITIAL_NO_AUTH_ACTION_COUNT", free_calls)]).await
+        let variables = [("INITIAL_NO_AUTH_ACTION_COUNT", free_calls)];
+        Self::with(&["-m", "moto.server"], &variables).await
     }
 
-    async fn with(variables: &[(&str, &str)]) -> Self {
+    /// One that a Python program starts, which teaches it what it lacks.
+    pub(crate) async fn taught_by(program: &str) -> Self {
+        Self::with(&[program], &[]).await
+    }
+
+    async fn with(server: &[&str], variables: &[(&str, &str)]) -> Self {
         let mut command = Command::new(tools::python_environment("python"));
-        command.args(["-u", "-m", "moto.server", "--host", "127.0.0.1", "--port", "0"]);
+        command.arg("-u").args(server);
+        command.args(["--host", "127.0.0.1", "--port", "0"]);
         command.envs(variables.iter().copied()).kill_on_drop(true);
         command
             .stdin(Stdio::null())

@@ -20,7 +20,8 @@ struct Account {
 
 impl Account {
     async fn open(name: &str) -> Self {
-        let moto = Moto::start().await;
+        let teacher = concat!(env!("CARGO_MANIFEST_DIR"), "/suite/deploy/moto_with_revisions.py");
+        let moto = Moto::taught_by(teacher).await;
         let desk = Desk::new(name, moto.url());
         lay_out_function(&desk).await;
         desk.zip("orders.zip", "the function").await;
@@ -137,6 +138,43 @@ async fn layers_and_variables_that_are_there_stay_when_the_layer_comes_and_when_
     let (layers, variables) = account.function().await;
     assert_eq!(layers, [OTHER]);
     assert_eq!(variables, json!({"TABLE": "orders"}));
+}
+
+#[tokio::test]
+async fn a_change_between_the_reading_and_the_update_is_not_lost() {
+    let account = Account::open("between").await;
+    let prelude = format!("FUNCTION=orders\nLAYER={FIRST}\n");
+    let update = "aws lambda update-function-configuration";
+    let other = format!("{update} --function-name orders --environment 'Variables={{TABLE=orders}}'\n");
+    for block in ["attach.sh", "detach.sh"] {
+        let right = snippet(block);
+        let waits = "aws lambda wait function-updated-v2 --function-name \"$FUNCTION\"\n";
+        assert!(
+            right.starts_with(waits),
+            "{block}: what is pending is waited for first"
+        );
+        let between = right.replace(&format!("{update} --cli"), &format!("{other}{update} --cli"));
+        assert_ne!(between, right, "{block}");
+        let mut shell = account.desk.program("bash");
+        let said = finish(shell.args(["-euo", "pipefail", "-c", &(prelude.clone() + &between)])).await;
+        assert_ne!(said.code, Some(0), "{block}: {}", said.output);
+        assert!(
+            said.errors.contains("PreconditionFailedException"),
+            "{block}: {}",
+            said.errors
+        );
+        let (layers, variables) = account.function().await;
+        assert!(layers.is_empty(), "{block}: {layers:?}");
+        assert_eq!(variables, json!({"TABLE": "orders"}), "{block}");
+        let reset = [
+            "lambda",
+            "update-function-configuration",
+            "--function-name",
+            "orders",
+        ];
+        let reset = [&reset[..], &["--environment", "Variables={}"]].concat();
+        account.desk.aws(&reset).await;
+    }
 }
 
 #[tokio::test]
