@@ -186,8 +186,25 @@ async fn what_is_published_is_the_zip_with_its_architecture_licence_and_version(
     assert_eq!(version["LicenseInfo"], "Apache-2.0");
     let described = format!("Fluoroscope {}: tracing extension", env!("CARGO_PKG_VERSION"));
     assert_eq!(version["Description"], Value::String(described));
-    let runtimes = version["CompatibleRuntimes"].as_array().map_or(0, Vec::len);
-    assert!((1..=15).contains(&runtimes), "AWS takes 15 at most: {version}");
+    let runtimes = version["CompatibleRuntimes"]
+        .as_array()
+        .map_or(&[][..], Vec::as_slice);
+    assert!(
+        (1..=15).contains(&runtimes.len()),
+        "AWS takes 15 at most: {version}"
+    );
+    assert_eq!(runtimes, runtimes_of_the_template());
+}
+
+/// What template.yaml shows beside the layer that it makes.
+fn runtimes_of_the_template() -> Vec<String> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../template.yaml");
+    let template = std::fs::read_to_string(path).expect("the template is there");
+    let (_, list) = template
+        .split_once("CompatibleRuntimes:\n")
+        .expect("its layer has them");
+    let items = list.lines().map_while(|line| line.trim().strip_prefix("- "));
+    items.map(str::to_owned).collect()
 }
 
 #[tokio::test]
