@@ -4,5 +4,5 @@ mod cli;
 mod frameworks;
 mod judge;
 mod sam;
-mod snippets;
+pub(crate) mod snippets;
 mod terraform;

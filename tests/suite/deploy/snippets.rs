@@ -3,23 +3,26 @@
 use std::fs;
 use std::path::Path;
 
-/// The blocks that some test of this module judges; `Dockerfile` is judged with the layer's own.
-const JUDGED: [&str; 11] = [
-    "template.yaml",
-    "publish.sh",
-    "permit.sh",
-    "attach-first.sh",
-    "attach.sh",
-    "app.ts",
-    "main.tf",
-    "serverless.yml",
-    "Dockerfile",
-    "policy.json",
-    "detach.sh",
+/// The blocks of the page, and the file below `tests/suite` whose tests read each.
+const JUDGED: [(&str, &str); 11] = [
+    ("template.yaml", "deploy/sam.rs"),
+    ("publish.sh", "deploy/cli.rs"),
+    ("permit.sh", "deploy/cli.rs"),
+    ("attach-first.sh", "deploy/cli.rs"),
+    ("attach.sh", "deploy/cli.rs"),
+    ("app.ts", "deploy/frameworks/cdk.rs"),
+    ("main.tf", "deploy/terraform.rs"),
+    ("serverless.yml", "deploy/frameworks/serverless.rs"),
+    ("Dockerfile", "layer/image.rs"),
+    ("policy.json", "deploy/judge.rs"),
+    ("detach.sh", "deploy/cli.rs"),
 ];
 
+/// How tests ask for blocks, up to the bracket that closes it.
+const CALLS: [(&str, char); 2] = [("snippet(", ')'), (".paste(&[", ']')];
+
 /// The block of this name.
-pub(super) fn snippet(name: &str) -> String {
+pub(crate) fn snippet(name: &str) -> String {
     let found = blocks(&page()).into_iter().find(|(named, _)| named == name);
     found
         .unwrap_or_else(|| panic!("docs/deploy.md has no block named {name}"))
@@ -60,5 +63,28 @@ fn blocks(page: &str) -> Vec<(String, String)> {
 #[test]
 fn every_block_of_the_page_is_judged() {
     let names: Vec<String> = blocks(&page()).into_iter().map(|(name, _)| name).collect();
-    assert_eq!(names, JUDGED);
+    assert_eq!(names, JUDGED.map(|(name, _)| name));
+}
+
+#[test]
+fn every_block_is_read_by_the_file_that_is_said_to_judge_it() {
+    for (name, file) in JUDGED {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("suite").join(file);
+        let source = fs::read_to_string(&path).unwrap_or_else(|error| panic!("{file}: {error}"));
+        assert!(asks_for(&source, name), "no test in {file} reads {name}");
+    }
+    let source = "// \"a.sh\"\nfn a() { account.paste(&[\"b.sh\"]); f(\"a.sh\"); snippet(\"c.sh\") }";
+    let asked = ["a.sh", "b.sh", "c.sh"].map(|name| asks_for(source, name));
+    assert_eq!(asked, [false, true, true]);
+}
+
+/// Whether a call in the source has the name of a block among its words.
+fn asks_for(source: &str, name: &str) -> bool {
+    let quoted = format!("\"{name}\"");
+    CALLS.iter().any(|(call, end)| {
+        let calls = source.split(call).skip(1);
+        calls
+            .filter_map(|rest| rest.split(*end).next())
+            .any(|words| words.contains(&quoted))
+    })
 }

@@ -1,10 +1,11 @@
-//! The stage that container images copy from: judged by a linter of Dockerfiles, and built.
+//! The stage that container images copy from, and the page's image that does: judged by a linter of Dockerfiles, and built.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 use super::files::target;
 use crate::clients::tools;
+use crate::deploy::snippets::snippet;
 
 fn dockerfile() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../layer/Dockerfile")
@@ -31,9 +32,21 @@ fn the_dockerfile_has_no_finding_and_a_bad_one_has() {
     assert!(!output.status.success(), "an image without a version is found");
 }
 
+#[test]
+fn the_dockerfile_of_the_page_has_no_finding_as_it_stands() {
+    let path = target().join("tmp/Dockerfile.page");
+    std::fs::write(&path, snippet("Dockerfile")).expect("the target folder is ours");
+    let output = lint(&path);
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stdout)
+    );
+}
+
 /// Built by buildah, which needs root.
 mod as_root {
-    use std::os::unix::fs::symlink;
+    use std::os::unix::fs::{PermissionsExt, symlink};
 
     use super::super::files::{FOREIGN, NATIVE, unpacked, zip};
     use super::super::local::check_layer;
@@ -105,6 +118,15 @@ mod as_root {
             let dockerfile = self.write("Dockerfile.busybox", "FROM scratch\nCOPY . /\n");
             self.build(&dockerfile, &folder, &["--tag", "docker.io/library/busybox:1.37"]);
         }
+
+        /// The image that the page's starts from: AWS's is not here, so it is this one of the same name. Of what the page takes
+        /// from it, it has the variable with the folder of the code.
+        fn base(&self) {
+            let text = "FROM docker.io/library/busybox:1.37\nENV LAMBDA_TASK_ROOT=/var/task\n";
+            let dockerfile = self.write("Dockerfile.base", text);
+            let name = "public.ecr.aws/lambda/python:3.13";
+            self.build(&dockerfile, &self.0.join("busybox"), &["--tag", name]);
+        }
     }
 
     impl Drop for Store {
@@ -117,35 +139,49 @@ mod as_root {
     async fn an_image_that_copies_from_it_has_the_tree_of_the_zip_and_runs() {
         let store = Store::create();
         store.busybox();
+        store.base();
+        // As on the page: the Dockerfile, and the function's code beside it.
+        let function = store.write("Dockerfile", &snippet("Dockerfile"));
+        let beside = store.0.join("beside");
+        std::fs::create_dir_all(beside.join("src")).expect("the target folder is ours");
+        store.write("beside/src/app.py", CODE);
         for (arch, docker) in [(NATIVE, docker(NATIVE)), (FOREIGN, docker(FOREIGN))] {
             if arch == FOREIGN && !target().join(format!("layer/fluoroscope-{arch}.zip")).exists() {
                 continue;
             }
             let context = zip(arch);
             let context = context.parent().expect("a file lies in a folder");
-            let image = format!("localhost/fluoroscope-{arch}");
             // For this machine's image the builder tells the architecture, as it does for any image of another platform.
             let told = format!("TARGETARCH={docker}");
-            let words = ["--tag", &image, "--build-arg", &told];
+            let words = ["--tag", "fluoroscope:latest", "--build-arg", &told];
             let words = if arch == NATIVE { &words[..2] } else { &words[..] };
             store.build(&dockerfile(), context, words);
-            let text = format!("FROM scratch\nCOPY --from={image} /opt/ /opt/\n");
-            let function = store.write(&format!("Dockerfile.{arch}"), &text);
             let root = store.0.join(arch);
             let into = format!("type=local,dest={}", root.display());
-            store.build(&function, &store.0.join("busybox"), &["--output", &into]);
-            for (name, file) in unpacked(&zip(arch)).0 {
-                let path = root.join("opt").join(&name);
-                let metadata = std::fs::metadata(&path).unwrap_or_else(|error| panic!("{name}: {error}"));
-                let mode = std::os::unix::fs::PermissionsExt::mode(&metadata.permissions()) & 0o777;
-                assert_eq!(mode, file.mode, "{name}");
-                assert!(
-                    std::fs::read(&path).is_ok_and(|content| content == file.content),
-                    "{name}"
-                );
-            }
+            store.build(&function, &beside, &["--output", &into]);
+            check_tree(arch, &root.join("opt"));
+            let code = std::fs::read_to_string(root.join("var/task/app.py"));
+            assert!(
+                code.is_ok_and(|code| code == CODE),
+                "the code is where it is looked for"
+            );
         }
         check_layer(&store.0.join(NATIVE).join("opt"), |_| ()).await;
+    }
+
+    const CODE: &str = "def handler(event, context):\n    return {}\n";
+
+    /// Holds a tree to what is in the zip.
+    fn check_tree(arch: &str, opt: &Path) {
+        for (name, file) in unpacked(&zip(arch)).0 {
+            let path = opt.join(&name);
+            let metadata = std::fs::metadata(&path).unwrap_or_else(|error| panic!("{name}: {error}"));
+            assert_eq!(metadata.permissions().mode() & 0o777, file.mode, "{name}");
+            assert!(
+                std::fs::read(&path).is_ok_and(|content| content == file.content),
+                "{name}"
+            );
+        }
     }
 
     /// An architecture as builders of images write it.
