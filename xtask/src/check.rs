@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::PathBuf;
 
-use crate::failure::Outcome;
+use crate::failure::{Failure, Outcome};
 use crate::tools::{actionlint, deny, shellcheck};
 use crate::{process, project, tidy};
 
@@ -47,21 +47,28 @@ pub(crate) fn run(arguments: &Arguments) -> Outcome {
 fn workflows() -> Outcome {
     match actionlint::install() {
         Ok(program) => process::run(process::program(&program.to_string_lossy()).arg("-color")),
-        Err(failure) => {
-            println!("workflows left out: {failure}");
-            Ok(())
-        }
+        Err(failure) => left_out("workflows", failure),
     }
+}
+
+/// A check whose tool cannot be had: said on a desk without a network, a failure where checks are what the machine is for.
+fn left_out(what: &str, failure: Failure) -> Outcome {
+    judge(what, failure, std::env::var_os("CI").is_some())
+}
+
+fn judge(what: &str, failure: Failure, is_ci: bool) -> Outcome {
+    if is_ci {
+        return Err(failure);
+    }
+    println!("{what} left out: {failure}");
+    Ok(())
 }
 
 /// Every shell script of the project, if ShellCheck can be had.
 fn scripts() -> Outcome {
     let mut check = match shellcheck::command() {
         Ok(check) => check,
-        Err(failure) => {
-            println!("shell scripts left out: {failure}");
-            return Ok(());
-        }
+        Err(failure) => return left_out("shell scripts", failure),
     };
     let is_script = |path: &PathBuf| {
         let text = fs::read(project::root().join(path)).unwrap_or_default();
@@ -99,6 +106,13 @@ fn dependencies() -> Outcome {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_tool_that_cannot_be_had_fails_the_check_in_ci_alone() {
+        let failure = || Failure::new("no network").mend("install ShellCheck");
+        assert_eq!(judge("shell scripts", failure(), true), Err(failure()));
+        assert_eq!(judge("shell scripts", failure(), false), Ok(()));
+    }
 
     #[test]
     fn shell_scripts_are_known_by_their_first_line() {
