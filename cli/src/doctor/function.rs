@@ -33,6 +33,8 @@ pub(super) struct Function {
     /// Where variables are, or would be.
     pub(super) variables_place: Place,
     pub(super) variables: Vec<(String, Node)>,
+    /// Why Lambda does not tell them: it could not decrypt them for whoever asked. There are none then.
+    pub(super) variables_error: Option<Node>,
     pub(super) permissions: Permissions,
     /// A way out of the VPC is declared beside it: a NAT gateway, or an endpoint for X-Ray.
     pub(super) has_egress: bool,
@@ -88,6 +90,7 @@ impl Function {
                     _ => Vec::new(),
                 })
                 .unwrap_or_default(),
+            variables_error: at(&["Environment", "Error"]),
             permissions: Permissions::default(),
             has_egress: false,
         }

@@ -105,7 +105,7 @@ impl Resources {
                 }
                 if function.is_active() == Some(true) {
                     // SAM adds it to the role that it makes.
-                    permissions.add(&Node::text(place, "AWSXRayDaemonWriteAccess"));
+                    permissions.add(&Node::text(place, "AWSXrayWriteOnlyAccess"));
                 }
                 permissions
             }

@@ -64,6 +64,17 @@ pub(super) fn wrapper_path(subject: &Subject<'_>) -> Vec<Finding> {
 }
 
 pub(super) fn missing(subject: &Subject<'_>) -> Vec<Finding> {
+    if let Some(error) = &subject.function.variables_error {
+        let code = error.member("ErrorCode").map_or_else(|| error.hint(), Node::hint);
+        return vec![
+            Finding::note(
+                &error.place,
+                format!("the function's variables could not be read ({code})"),
+            )
+            .why("whether AWS_LAMBDA_EXEC_WRAPPER or AWS_XRAY_DAEMON_ADDRESS is set is not known; no rule has seen any variable")
+            .mend("ask for the configuration again with the right to kms:Decrypt with the function's key"),
+        ];
+    }
     if subject.is_wrapped() || subject.function.variable(ADDRESS).is_some() {
         return Vec::new();
     }

@@ -8,7 +8,7 @@ use super::subject::Subject;
 const SEGMENTS: &str = "xray:PutTraceSegments";
 const TELEMETRY: &str = "xray:PutTelemetryRecords";
 const MEND: &str = "attach AWSXRayDaemonWriteAccess to the execution role, or allow both actions on \"*\" \
-                    (SAM adds it with Tracing: Active to a role of its own)";
+                    (for a role that SAM makes, Tracing: Active attaches AWSXrayWriteOnlyAccess, which does as well)";
 
 pub(super) fn segments(subject: &Subject<'_>) -> Vec<Finding> {
     let (place, what) = match refused(subject, SEGMENTS) {

@@ -43,7 +43,9 @@ impl Subject<'_> {
         }
         let names = ["AWS_ENDPOINT_URL_XRAY", "AWS_ENDPOINT_URL"];
         let set = names.iter().find_map(|name| self.function.variable(name));
-        let Some(node) = set else { return Some(false) };
+        let Some(node) = set else {
+            return self.function.variables_error.is_none().then_some(false);
+        };
         node.known().map(|url| {
             let host = url.split("://").last().unwrap_or(url);
             let host = host.split(['/', ':']).next().unwrap_or(host);
