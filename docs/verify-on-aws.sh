@@ -15,7 +15,7 @@ usage() {
 
 mode=plan
 stack=fluoroscope-verify
-keep=no
+profile='' region='' keep=no
 while [ $# -gt 0 ]; do
   case $1 in
     --run) mode=ask ;;
@@ -24,8 +24,8 @@ while [ $# -gt 0 ]; do
     --region | --profile | --stack)
       [ $# -ge 2 ] || { echo "$1: a value is missing" >&2; exit 2; }
       case $1 in
-        --region) AWS_REGION=$2 AWS_DEFAULT_REGION=$2; export AWS_REGION AWS_DEFAULT_REGION ;;
-        --profile) AWS_PROFILE=$2; export AWS_PROFILE ;;
+        --region) region=$2 ;;
+        --profile) profile=$2 ;;
         --stack) stack=$2 ;;
       esac
       shift ;;
@@ -41,9 +41,19 @@ command -v aws > /dev/null || { echo "the AWS CLI (aws) is not installed" >&2; e
 AWS_PAGER='' AWS_CLI_AUTO_PROMPT=off
 export AWS_PAGER AWS_CLI_AUTO_PROMPT
 
+# ask WORDS...: the AWS CLI. As words of each call: AWS_PROFILE would give way to AWS_ACCESS_KEY_ID where both are set.
+ask() {
+  aws ${profile:+--profile "$profile"} ${region:+--region "$region"} "$@"
+}
+
+fail() {
+  echo "$*" >&2
+  exit 2
+}
+
 plan() {
   cat << PLAN
-In the account and region of your AWS CLI this
+In $1 this
   1. creates the CloudFormation stack $stack: a role that may send traces, and three functions
      ($stack-active, $stack-passthrough, $stack-node), which may write no log
   2. invokes them six times; they look at their own sandboxes, and send one trace of one segment to X-Ray
@@ -53,12 +63,20 @@ It takes about three minutes and costs less than a cent. It reads and changes no
 PLAN
 }
 
-plan
 if [ "$mode" = plan ]; then
+  plan "the account and region of your AWS CLI"
   echo
   echo "This was a dry run: nothing was done. With --run it is done."
   exit 0
 fi
+account=$(ask sts get-caller-identity --query Account --output text) ||
+  fail "whose account it is could not be told: give the CLI credentials, or --profile"
+if [ -z "$region" ]; then
+  # What is printed is what is used from here on.
+  region=$(ask configure list | sed -n 's/^ *region[ :]*\([a-z0-9-]*\).*/\1/p')
+fi
+[ -n "$region" ] || fail "the CLI has no region: give one with --region"
+plan "account $account, region $region,"
 if [ "$mode" = ask ]; then
   printf 'Go on? [y/N] '
   read -r answer || answer=no
@@ -69,21 +87,22 @@ if [ "$mode" = ask ]; then
 fi
 
 work=$(mktemp -d) || exit 2
-made=no
-differing=0
-unseen=0
+stack_id=''
+told=0 differing=0 unseen=0
 
 clean() {
   status=$?
   trap - EXIT HUP INT TERM
-  if [ "$made" = yes ] && [ "$keep" = yes ]; then
-    echo "kept: the stack $stack; delete it with: aws cloudformation delete-stack --stack-name $stack"
-  elif [ "$made" = yes ]; then
+  words="${profile:+--profile $profile }--region $region"
+  if [ -n "$stack_id" ] && [ "$keep" = yes ]; then
+    echo "kept: the stack $stack; delete it with: aws $words cloudformation delete-stack --stack-name $stack_id"
+  elif [ -n "$stack_id" ]; then
     echo
     echo "deleting the stack $stack"
-    if ! aws cloudformation delete-stack --stack-name "$stack" ||
-      ! aws cloudformation wait stack-delete-complete --stack-name "$stack"; then
-      echo "the stack $stack could not be deleted: delete it by hand" >&2
+    # By its id: another stack may have the name by now.
+    if ! ask cloudformation delete-stack --stack-name "$stack_id" ||
+      ! ask cloudformation wait stack-delete-complete --stack-name "$stack_id"; then
+      echo "the stack $stack_id could not be deleted: delete it by hand" >&2
       status=2
     fi
   fi
@@ -93,27 +112,32 @@ clean() {
 trap clean EXIT
 trap 'exit 2' HUP INT TERM
 
-fail() {
-  echo "$*" >&2
-  exit 2
-}
-
-if aws cloudformation describe-stacks --stack-name "$stack" > /dev/null 2>&1; then
+if said=$(ask cloudformation describe-stacks --stack-name "$stack" 2>&1); then
   fail "there is a stack $stack already: choose another name with --stack"
 fi
+case $said in
+  *ValidationError*"does not exist"*) ;;
+  *) fail "whether there is a stack $stack already could not be told: $said" ;;
+esac
 echo
 echo "creating the stack $stack"
-# From here on there may be something to delete, even if the answer is lost.
-made=yes
-aws cloudformation create-stack --stack-name "$stack" --template-body "file://$template" \
-  --capabilities CAPABILITY_IAM > /dev/null || fail "the stack could not be created"
-aws cloudformation wait stack-create-complete --stack-name "$stack" || fail "the stack was not completed"
+# Not to be interrupted: the answer says what is ours to delete. The token makes the CLI's own second try harmless.
+stack_id=$(
+  trap '' HUP INT TERM
+  ask cloudformation create-stack --stack-name "$stack" --template-body "file://$template" \
+    --capabilities CAPABILITY_IAM --client-request-token "$stack-$(date +%s)-$$" --query StackId --output text
+) || { stack_id=''; fail "the stack could not be created; a stack $stack, should there be one now, is left alone: look whose it is"; }
+case $stack_id in
+  arn:*) ;;
+  *) stack_id=''; fail "the stack was made, but not its id told: delete the stack $stack by hand" ;;
+esac
+ask cloudformation wait stack-create-complete --stack-name "$stack_id" || fail "the stack was not completed"
 
 # invoke FUNCTION PAYLOAD: one fact a line into $work/facts, as name=value.
 invoke() {
   echo "invoking $stack-$1"
   printf '%s' "$2" > "$work/payload"
-  aws lambda invoke --function-name "$stack-$1" --payload "fileb://$work/payload" "$work/answer" > "$work/status" ||
+  ask lambda invoke --function-name "$stack-$1" --payload "fileb://$work/payload" "$work/answer" > "$work/status" ||
     fail "$stack-$1 could not be invoked"
   if grep -q FunctionError "$work/status" || grep -q errorMessage "$work/answer"; then
     fail "$stack-$1 failed: $(cat "$work/answer")"
@@ -122,38 +146,49 @@ invoke() {
   echo >> "$work/facts"
 }
 
-# fact NAME: what the last invocation said of it.
+# fact NAME: what the last invocation said of it: nothing if it did not look, `none` if it looked and there was nothing.
 fact() {
   sed -n "s/^$1=//p" "$work/facts"
 }
 
-# documents TRACE: its documents into $work/documents, once one of them has $2 in it; X-Ray takes a few seconds.
+# documents TRACE TEXT...: its documents into $work/documents, once these texts are in them; X-Ray takes a few seconds.
 documents() {
-  attempt=0
+  trace=$1 attempt=0
+  shift
   : > "$work/documents"
   while [ "$attempt" -lt "${VERIFY_ATTEMPTS:-30}" ]; do
-    aws xray batch-get-traces --trace-ids "$1" --query 'Traces[].Segments[].Document' --output text \
+    ask xray batch-get-traces --trace-ids "$trace" --query 'Traces[].Segments[].Document' --output text \
       > "$work/documents" 2> /dev/null
-    grep -q "$2" "$work/documents" && return 0
+    has "$@" && return 0
     attempt=$((attempt + 1))
     sleep "${VERIFY_PAUSE:-2}"
   done
   return 1
 }
 
-# has TEXT: whether one of these documents has it, however JSON is spaced.
+# has TEXT...: whether these documents have them all, however JSON is spaced.
 has() {
-  tr -d ' ' < "$work/documents" | grep -q "$1"
+  for text; do
+    tr -d ' ' < "$work/documents" | grep -q "$text" || return 1
+  done
 }
 
 # tell NUMBER FACT SEEN AGREES(yes, no or unknown)
 tell() {
+  told=$((told + 1))
   case $4 in
     yes) verdict='as assumed' ;;
     no) verdict='NOT AS ASSUMED' differing=$((differing + 1)) ;;
     *) verdict='not seen' unseen=$((unseen + 1)) ;;
   esac
   printf '\n%-4s %s\n     seen: %s\n     %s\n' "$1" "$2" "$3" "$verdict"
+}
+
+# seen FACT...: whether there is something of each.
+seen() {
+  for one; do
+    [ -n "$one" ] || return 1
+  done
 }
 
 # is LEFT RIGHT: yes or no.
@@ -166,68 +201,86 @@ own=127.0.0.1:2000
 invoke node '{}'
 node_address=$(fact address)
 invoke passthrough '{}'
-python_address=$(fact address)
-passive_ports="udp $(fact udp), tcp $(fact tcp)"
-undecided=$(fact sampled)
+python_address=$(fact address) passive_udp=$(fact udp) passive_tcp=$(fact tcp) undecided=$(fact sampled)
 invoke active '{}'
-active_ports="udp $(fact udp), tcp $(fact tcp)"
-root=$(fact root) sampled=$(fact sampled) p=$(fact p) s=$(fact s) w=$(fact w) d=$(fact d)
-available=$(fact available) rmem=$(fact rmem)
+udp=$(fact udp) tcp=$(fact tcp) root=$(fact root) sampled=$(fact sampled)
+p=$(fact p) s=$(fact s) w=$(fact w) d=$(fact d) available=$(fact available) rmem=$(fact rmem)
 # The sandbox sends the segment of the first invocation when that has ended.
 invoke active '{"send":true}'
 lambdas=$(fact lambdas) sent=$(fact sent)
 invoke active "{\"invoke\":\"$stack-passthrough\"}"
 caller=$(fact d) caller_sampled=$(fact sampled) callee_p=$(fact callee_p) callee_s=$(fact callee_s)
 
-tell V1 "a function's own AWS_XRAY_DAEMON_ADDRESS reaches its code" \
-  "python ${python_address:-nothing}, node ${node_address:-nothing}" "$(is "$python_address $node_address" "$own $own")"
-tell V2 "port 2000 on loopback is free" "active: $active_ports; passthrough: $passive_ports" \
-  "$(is "$active_ports; $passive_ports" 'udp free, tcp free; udp free, tcp free')"
-tell V3 "Lambda's own segments do not follow that variable" "${lambdas:-no count of} datagrams of AWS::Lambda" \
-  "$(is "$lambdas" 0)"
-if [ "$sampled" = 1 ]; then
-  style=classic
+agrees=unknown
+if seen "$python_address" "$node_address"; then agrees=$(is "$python_address $node_address" "$own $own"); fi
+tell V1 "a function's own AWS_XRAY_DAEMON_ADDRESS reaches its code in Python and Node.js" \
+  "python ${python_address:-nothing}, node ${node_address:-nothing}" "$agrees"
+
+agrees=unknown
+if seen "$udp" "$tcp" "$passive_udp" "$passive_tcp"; then
+  agrees=$(is "$udp $tcp $passive_udp $passive_tcp" 'free free free free')
+fi
+tell V2 "port 2000 on loopback is free" \
+  "active: udp ${udp:-unknown}, tcp ${tcp:-unknown}; passthrough: udp ${passive_udp:-unknown}, tcp ${passive_tcp:-unknown}" "$agrees"
+
+# Only what listens can receive, only sampled invocations have segments, and only a sandbox that was used before has sent one.
+agrees=unknown
+if [ "$udp" = free ] && [ "$sampled" = 1 ] && seen "$lambdas"; then agrees=$(is "$lambdas" 0); fi
+tell V3 "Lambda's own segments do not follow that variable" \
+  "${lambdas:-no count of} datagrams of AWS::Lambda; udp ${udp:-unknown}, Sampled=${sampled:-none}" "$agrees"
+
+agrees=unknown style=classic
+if [ "$sampled" = 1 ] && seen "$p" "$s" "$w" "$d"; then
   if [ "$d" = "$p" ]; then style=current; fi
-  announced=no
-  if [ -n "$s" ] && [ "$s" = "$p" ] && [ "$w" != "$s" ]; then announced=yes; fi
-  tell V4 "with active tracing platform.start announces the function's segment" \
-    "P=$p S=$s W=$w D=$d: ids in the $style style" "$announced"
-else
-  tell V4 "with active tracing platform.start announces the function's segment" "an invocation that was not sampled; run it again" unknown
+  agrees=no
+  if [ "$s" != none ] && [ "$s" = "$p" ] && [ "$w" != "$s" ]; then agrees=yes; fi
 fi
-if [ "$caller_sampled" = 1 ]; then
-  passed=no
-  if [ -n "$caller" ] && [ "$callee_p" = "$caller" ] && [ -z "$callee_s" ]; then passed=yes; fi
-  tell V5 "in PassThrough a sampled caller's header arrives as it was sent" \
-    "sent Parent=$caller, arrived P=${callee_p:-none} S=${callee_s:-none}" "$passed"
-else
-  tell V5 "in PassThrough a sampled caller's header arrives as it was sent" "a caller that was not sampled; run it again" unknown
+tell V4 "with active tracing platform.start announces the function's segment" \
+  "Sampled=${sampled:-none} P=$p S=$s W=$w D=$d: ids in the $style style" "$agrees"
+
+agrees=unknown
+if [ "$caller_sampled" = 1 ] && seen "$caller" "$callee_p" "$callee_s"; then
+  agrees=$(is "$callee_p $callee_s" "$caller none")
 fi
-unsampled=yes
-if [ "$undecided" = 1 ]; then unsampled=no; fi
-tell V6 "in PassThrough without a caller's header the trace is not sampled" "Sampled=${undecided:-none}" "$unsampled"
+tell V5 "in PassThrough a sampled caller's header arrives as it was sent" \
+  "sent Sampled=${caller_sampled:-none} Parent=$caller, arrived P=$callee_p S=$callee_s" "$agrees"
+
+agrees=unknown
+case $undecided in
+  0) agrees=yes ;;
+  1) agrees=no ;;
+esac
+tell V6 "in PassThrough without a caller's header the trace is not sampled" "Sampled=${undecided:-none}" "$agrees"
 
 echo
 echo "reading the traces back, which takes X-Ray up to a minute"
+agrees=unknown seen="no trace ${sent:-at all}"
 if [ -n "$sent" ] && documents "$sent" fluoroscope_probe; then
-  kept=no
-  if has '"origin":"AWS::Lambda::Function"' && has '"fluoroscope_probe":true'; then kept=yes; fi
-  tell V7 "X-Ray keeps origin and annotations of such segments" "$(cat "$work/documents")" "$kept"
-else
-  tell V7 "X-Ray keeps origin and annotations of such segments" "no trace ${sent:-at all}" unknown
+  agrees=no seen=$(cat "$work/documents")
+  if has '"origin":"AWS::Lambda::Function"' '"fluoroscope_probe":true'; then agrees=yes; fi
 fi
-if [ "$sampled" = 1 ] && documents "$root" 'AWS::Lambda::Function'; then
+tell V7 "X-Ray keeps origin and annotations of such segments" "$seen" "$agrees"
+
+agrees=unknown seen="no trace ${root:-at all}"
+if [ "$sampled" = 1 ] && [ -n "$root" ]; then
+  if documents "$root" '"origin":"AWS::Lambda"' '"origin":"AWS::Lambda::Function"'; then
+    agrees=yes
+  elif has AWS::Lambda; then
+    agrees=no
+  fi
   form="without Invocation (newer style)"
   if has '"name":"Invocation"'; then form="with Invocation (older style)"; fi
-  both=no
-  if has '"origin":"AWS::Lambda"' && has '"origin":"AWS::Lambda::Function"'; then both=yes; fi
-  tell V8 "X-Ray has both of Lambda's segments of an actively traced invocation" "trace $root, $form" "$both"
-else
-  tell V8 "X-Ray has both of Lambda's segments of an actively traced invocation" "no trace ${root:-at all}" unknown
+  if [ "$agrees" != unknown ]; then seen="trace $root, $form"; fi
 fi
-readable=no
-if [ -n "$available" ]; then readable=yes; fi
-tell V9 "memory can be read from /proc/meminfo" "${available:-nothing}; net.core.rmem_max ${rmem:-unreadable}" "$readable"
+tell V8 "X-Ray has both of Lambda's segments of an actively traced invocation" "$seen" "$agrees"
+
+agrees=unknown
+if seen "$available" "$rmem"; then
+  agrees=no
+  if [ "$available" != none ] && [ "$rmem" != none ] && [ "$rmem" -ge 212992 ]; then agrees=yes; fi
+fi
+tell V9 "memory can be read from /proc/meminfo, and the receive buffer may be 208 KiB" \
+  "${available:-nothing}; net.core.rmem_max ${rmem:-unknown}" "$agrees"
 
 cat << 'BY_HAND'
 
@@ -242,12 +295,12 @@ V13  variables are measured as JSON, 4,096 bytes at most
 BY_HAND
 echo
 if [ "$differing" -gt 0 ]; then
-  echo "$differing of 9 facts are not as assumed: docs/operate.md says what to set, and we would like to know"
+  echo "$differing of $told facts are not as assumed: docs/operate.md says what to set, and we would like to know"
 fi
 if [ "$unseen" -gt 0 ]; then
-  echo "$unseen of 9 facts could not be seen: run it again"
+  echo "$unseen of $told facts could not be seen: run it again"
 fi
 if [ "$((differing + unseen))" -gt 0 ]; then
   exit 1
 fi
-echo "all 9 facts are as docs/operate.md assumes"
+echo "all $told facts are as docs/operate.md assumes"

@@ -31,3 +31,4 @@ mod telemetry;
 mod template;
 mod traces;
 mod verify;
+mod verify_answers;
