@@ -5,28 +5,30 @@
 #   docs/verify-on-aws.sh --run               asks, does it, and cleans up
 #   docs/verify-on-aws.sh --yes               does it without asking
 #   docs/verify-on-aws.sh --region eu-west-1 --profile NAME --stack NAME --keep
+#   docs/verify-on-aws.sh --layer ARN         tries the wrapper of this version of the layer (x86_64) as well
 #
 # Exit status: 0 all facts are as assumed, 1 some are not or could not be seen, 2 it could not be done.
 set -u
 
 usage() {
-  sed -n '2,9s/^# \{0,1\}//p' "$0"
+  sed -n '2,10s/^# \{0,1\}//p' "$0"
 }
 
 mode=plan
 stack=fluoroscope-verify
-profile='' region='' keep=no
+profile='' region='' layer='' keep=no
 while [ $# -gt 0 ]; do
   case $1 in
     --run) mode=ask ;;
     --yes) mode=yes ;;
     --keep) keep=yes ;;
-    --region | --profile | --stack)
+    --region | --profile | --stack | --layer)
       [ $# -ge 2 ] || { echo "$1: a value is missing" >&2; exit 2; }
       case $1 in
         --region) region=$2 ;;
         --profile) profile=$2 ;;
         --stack) stack=$2 ;;
+        --layer) layer=$2 ;;
       esac
       shift ;;
     -h | --help) usage; exit 0 ;;
@@ -54,9 +56,9 @@ fail() {
 plan() {
   cat << PLAN
 In $1 this
-  1. creates the CloudFormation stack $stack: a role that may send traces, and three functions
-     ($stack-active, $stack-passthrough, $stack-node), which may write no log
-  2. invokes them six times; they look at their own sandboxes, and send one trace of one segment to X-Ray
+  1. creates the CloudFormation stack $stack: a role that may send traces, and functions
+     ($stack-active, $stack-passthrough, $stack-node, $stack-clock${layer:+, $stack-wrapped}), which may write no log
+  2. invokes them once to four times each; they look at their own sandboxes, and send one trace of two segments to X-Ray
   3. reads these traces back from X-Ray, which keeps them for 30 days
   4. deletes the stack, however it ends
 It takes about three minutes and costs less than a cent. It reads and changes nothing else.
@@ -125,7 +127,7 @@ echo "creating the stack $stack"
 stack_id=$(
   trap '' HUP INT TERM
   ask cloudformation create-stack --stack-name "$stack" --template-body "file://$template" \
-    --capabilities CAPABILITY_IAM --client-request-token "$stack-$(date +%s)-$$" --query StackId --output text
+    --parameters "ParameterKey=Layer,ParameterValue=$layer" --capabilities CAPABILITY_IAM --client-request-token "$stack-$(date +%s)-$$" --query StackId --output text
 ) || { stack_id=''; fail "the stack could not be created; a stack $stack, should there be one now, is left alone: look whose it is"; }
 case $stack_id in
   arn:*) ;;
@@ -211,6 +213,17 @@ lambdas=$(fact lambdas) sent=$(fact sent)
 invoke active "{\"invoke\":\"$stack-passthrough\"}"
 caller=$(fact d) caller_sampled=$(fact sampled) callee_p=$(fact callee_p) callee_s=$(fact callee_s)
 
+invoke clock '{}'
+first=$(fact first) again=$(fact again) total=$(fact total) configured=$(fact configured)
+# Long enough for Lambda to freeze the sandbox.
+sleep "${VERIFY_PAUSE:-2}"
+invoke clock '{}'
+wall=$(fact wall) monotonic=$(fact monotonic)
+if [ -n "$layer" ]; then
+  invoke wrapped '{}'
+  wrapped=$(fact address)
+fi
+
 agrees=unknown
 if seen "$python_address" "$node_address"; then agrees=$(is "$python_address $node_address" "$own $own"); fi
 tell V1 "a function's own AWS_XRAY_DAEMON_ADDRESS reaches its code in Python and Node.js" \
@@ -261,6 +274,15 @@ if [ -n "$sent" ] && documents "$sent" fluoroscope_probe; then
 fi
 tell V7 "X-Ray keeps origin and annotations of such segments" "$seen" "$agrees"
 
+agrees=unknown seen="no trace ${sent:-at all}"
+if [ -n "$sent" ] && documents "$sent" '"origin":"AWS::Lambda"'; then
+  agrees=yes seen="the document, without the annotation"
+  if has '"aws:probe":true'; then seen="the document, with the annotation"; fi
+elif [ -n "$sent" ] && has fluoroscope_probe; then
+  agrees=no seen="no such document"
+fi
+tell V14 "X-Ray takes a document with origin AWS::Lambda and an annotation aws:... from a customer" "$seen" "$agrees"
+
 agrees=unknown seen="no trace ${root:-at all}"
 if [ "$sampled" = 1 ] && [ -n "$root" ]; then
   if documents "$root" '"origin":"AWS::Lambda"' '"origin":"AWS::Lambda::Function"'; then
@@ -282,16 +304,52 @@ fi
 tell V9 "memory can be read from /proc/meminfo, and the receive buffer may be 208 KiB" \
   "${available:-nothing}; net.core.rmem_max ${rmem:-unknown}" "$agrees"
 
+agrees=unknown
+if seen "$wall" "$monotonic"; then
+  agrees=no
+  # Two clocks are not read at once.
+  if [ "$monotonic" -ge 0 ] && [ "$monotonic" -le $((wall + 100)) ]; then agrees=yes; fi
+fi
+tell V15 "over a freeze CLOCK_MONOTONIC does not run ahead" \
+  "${wall:-unknown} ms between two invocations, ${monotonic:-unknown} of them on that clock" "$agrees"
+
+agrees=unknown
+if seen "$total" "$configured"; then
+  agrees=no
+  if [ "$total" != none ] && [ $((total * 2)) -ge "$configured" ] && [ "$total" -le $((configured * 2)) ]; then agrees=yes; fi
+fi
+tell V16 "MemTotal is near the configured size" "${total:-unknown} MB of ${configured:-unknown} MB" "$agrees"
+
+agrees=unknown
+if [ "$first" = 200 ] && seen "$again"; then agrees=$(is "$again" 200); fi
+tell V17 "a second subscription to telemetry is taken" "first ${first:-unknown}, second ${again:-unknown}" "$agrees"
+
+if [ -n "$layer" ]; then
+  agrees=unknown
+  if seen "$wrapped"; then agrees=$(is "$wrapped" "$own"); fi
+  tell V18 "the layer's wrapper sets AWS_XRAY_DAEMON_ADDRESS" "python ${wrapped:-nothing}" "$agrees"
+else
+  printf '\n%s\n%s\n' "V18  the layer's wrapper sets AWS_XRAY_DAEMON_ADDRESS" \
+    "     not looked at: it is with --layer and the ARN of a version of your layer for x86_64"
+fi
+
 cat << 'BY_HAND'
 
 V10  SnapStart's credentials endpoint answers after a restore
 V11  style of ids on managed instances
 V12  durable functions have nothing more than ordinary invocations
 V13  variables are measured as JSON, 4,096 bytes at most
-     not checked here: they take published snapshots, instances that cost more than a cent, days, or a refused deployment.
+V19  an asynchronous invocation has one AWS::Lambda, under which each attempt has its AWS::Lambda::Function
+V20  an invocation that timed out or ran out of memory has an AWS::Lambda::Function with a fault
+V21  telemetry that is dropped is announced as platform.logsDropped
+     not checked here: they take published snapshots, instances that cost more than a cent, days, a refused deployment,
+     retries over minutes, or functions that fail.
      Attach the layer to such a function: for V10 the tally at SHUTDOWN has neither `no_credentials` nor
      `credentials_unavailable` under failures; for V11 and V12 X-Ray's console shows each segment of one request once; for
-     V13 the error of a deployment with too many variables quotes what was measured.
+     V13 the error of a deployment with too many variables quotes what was measured; for V19
+     `aws lambda invoke --invocation-type Event` a function that throws, and look at its trace after three minutes; for V20 let one
+     sleep beyond its timeout, and one fill its memory; for V21 let one write 100 MB of log at once: where records are missing,
+     the extension logs `Lambda dropped telemetry records`.
 BY_HAND
 echo
 if [ "$differing" -gt 0 ]; then

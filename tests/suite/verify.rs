@@ -29,15 +29,14 @@ pub(crate) fn documents(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs").join(name)
 }
 
-/// The code of the functions in Python.
-fn probe() -> String {
+/// The code in Python of this name.
+fn code(name: &str) -> String {
     let template = fs::read_to_string(documents("verify-on-aws.yaml")).unwrap();
-    let (_, rest) = template.split_once("      Probe: |\n").unwrap();
-    let (code, _) = rest.split_once("\nResources:").unwrap();
-    let lines = code
+    let (_, rest) = template.split_once(&format!("      {name}: |\n")).unwrap();
+    let lines = rest
         .lines()
-        .map(|line| line.strip_prefix("        ").unwrap_or(line));
-    lines.collect::<Vec<_>>().join("\n") + "\n"
+        .map_while(|line| line.strip_prefix("        ").or(line.is_empty().then_some("")));
+    lines.collect::<Vec<_>>().join("\n").trim_end().to_owned() + "\n"
 }
 
 /// An account: moto, and a desk from where it is looked at.
@@ -118,14 +117,19 @@ struct Local {
 }
 
 impl Local {
-    async fn start(account: &Account, tracing: &str, variables: &[String]) -> Self {
-        account.desk.write("index.py", probe());
+    async fn start(account: &Account, name: &str, variables: &[String]) -> Self {
+        let (tracing, code) = match name {
+            "clock" => ("passthrough", code("Clock")),
+            mode => (mode, code("Probe")),
+        };
+        account.desk.write(&format!("{name}.py"), code);
+        let handler = format!("{name}.handler");
         let port = UdpSocket::bind("127.0.0.1:0")
             .unwrap()
             .local_addr()
             .unwrap()
             .port();
-        let addresses = format!("addresses-{tracing}.json");
+        let addresses = format!("addresses-{name}.json");
         let mut command = account.desk.program(binary("fluoroscope"));
         command.args([
             "local",
@@ -133,9 +137,9 @@ impl Local {
             "--tracing",
             tracing,
             "--handler",
-            "index.handler",
+            &handler,
         ]);
-        command.args(["--name", &format!("{STACK}-{tracing}"), "--addresses", &addresses]);
+        command.args(["--name", &format!("{STACK}-{name}"), "--addresses", &addresses]);
         command.args(["--xray-endpoint", account.moto.url()]);
         command.args([
             "--env",
@@ -146,11 +150,10 @@ impl Local {
         for variable in variables {
             command.args(["--env", variable]);
         }
-        command.arg("--").arg(tools::python_environment("python")).args([
-            "-m",
-            "awslambdaric",
-            "index.handler",
-        ]);
+        command
+            .arg("--")
+            .arg(tools::python_environment("python"))
+            .args(["-m", "awslambdaric", &handler]);
         command
             .stdin(Stdio::null())
             .stdout(Stdio::null())
@@ -206,6 +209,13 @@ fn fact(answer: &str, name: &str) -> String {
         .to_owned()
 }
 
+/// The same answer with another fact.
+fn with(answer: &str, name: &str, value: &str) -> String {
+    let old = fact(answer, name);
+    assert!(old.parse::<u64>().is_ok(), "{name} is {old:?} in {answer}");
+    answer.replace(&format!("{name}={old}"), &format!("{name}={value}"))
+}
+
 /// The verdict on each fact, in their order.
 fn verdicts(said: &Said) -> Vec<&str> {
     let words = ["as assumed", "NOT AS ASSUMED", "not seen"];
@@ -226,6 +236,7 @@ async fn a_sandbox_as_it_is_assumed_agrees_with_every_fact_and_the_stack_is_gone
     let passive = Local::start(&account, "passthrough", &[]).await;
     let callee = format!("AWS_ENDPOINT_URL_LAMBDA={}", passive.url);
     let active = Local::start(&account, "active", &[callee]).await;
+    let clock = Local::start(&account, "clock", &[]).await;
     let first = active.answer(&json!({})).await;
     let root = fact(&first, "root");
     let answers = [
@@ -237,6 +248,9 @@ async fn a_sandbox_as_it_is_assumed_agrees_with_every_fact_and_the_stack_is_gone
         active
             .answer(&json!({"invoke": format!("{STACK}-passthrough")}))
             .await,
+        // This machine's memory is not a sandbox's.
+        with(&clock.answer(&json!({})).await, "total", "128"),
+        clock.answer(&json!({})).await,
     ];
     assert!(
         answers.iter().all(|answer| !answer.contains("errorMessage")),
@@ -252,7 +266,7 @@ async fn a_sandbox_as_it_is_assumed_agrees_with_every_fact_and_the_stack_is_gone
     let said = account.verify(0, &["--yes"]).await;
     assert_eq!(
         verdicts(&said),
-        ["as assumed"; 9],
+        ["as assumed"; 13],
         "{}\n{answers:#?}",
         said.output
     );
@@ -301,7 +315,7 @@ async fn a_function_that_fails_leaves_no_stack_behind() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_script_that_is_interrupted_leaves_no_stack_behind() {
     let account = Account::open("verify-interrupted").await;
-    account.answers(&std::iter::repeat_n("\"sampled=1\"".to_owned(), 5).collect::<Vec<_>>());
+    account.answers(&std::iter::repeat_n("\"sampled=1\"".to_owned(), 8).collect::<Vec<_>>());
     let mut command = account.script(&["--yes"]);
     command
         .stdout(Stdio::piped())
@@ -352,8 +366,15 @@ async fn a_stack_of_that_name_is_left_alone() {
 }
 
 #[test]
-fn the_probe_fits_into_a_template() {
-    assert!(probe().len() <= 4096, "{}", probe().len());
+fn the_probes_fit_into_a_template() {
+    for name in ["Probe", "Clock"] {
+        let code = code(name);
+        assert!(
+            code.ends_with('\n') && code.contains("def handler("),
+            "{name}: {code}"
+        );
+        assert!(code.len() <= 4096, "{name}: {}", code.len());
+    }
 }
 
 /// Numbers such as `V7` at the beginning of something.
@@ -380,6 +401,6 @@ fn every_unconfirmed_fact_of_the_guide_is_checked_or_said_to_be_for_the_hand() {
     told.extend(numbers(&script, ""));
     told.sort_unstable();
     let facts = numbers(&guide, "| ");
-    assert!(facts.len() >= 13, "{facts:?}");
+    assert!(facts.len() >= 21, "{facts:?}");
     assert_eq!(told, facts);
 }

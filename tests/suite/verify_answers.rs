@@ -7,6 +7,10 @@ use serde_json::{Value, json};
 use crate::clients::desk::{Desk, Said, finish};
 use crate::verify::documents;
 
+use cases::CASES;
+
+mod cases;
+
 const ACCOUNT: &str = "111122223333";
 const STACK_ID: &str = "arn:aws:cloudformation:eu-west-1:111122223333:stack/fluoroscope-verify/0f5e7a90-c1d2-11f0-8a6b-0e5c3f1b2a4d";
 const ROOT: &str = "1-6b03a429-fdb54733bfe9a9dc060566bf";
@@ -25,19 +29,17 @@ if [ -e "$HOME/$1-$2" ]; then . "$HOME/$1-$2"; fi
 "#;
 
 /// What the functions say in a sandbox as it is assumed, in the order in which they are invoked.
-const ASSUMED: [&str; 5] = [
+const ASSUMED: [&str; 8] = [
     "address=127.0.0.1:2000",
     "address=127.0.0.1:2000;tcp=free;udp=free;sampled=0",
     "address=127.0.0.1:2000;tcp=free;udp=free;lambdas=;root=1-6b03a429-fdb54733bfe9a9dc060566bf;sampled=1;d=1122334455667788;\
      p=1122334455667788;s=1122334455667788;w=aabbccddeeff0011;available=MemAvailable: 96352 kB;rmem=212992",
     "lambdas=0;sent=1-6b03a42a-fdb54733bfe9a9dc060566bf",
     "sampled=1;d=2233445566778899;callee_p=2233445566778899;callee_s=none",
+    "first=200;again=200;configured=256;total=233",
+    "wall=2100;monotonic=2099",
+    "address=127.0.0.1:2000",
 ];
-const NODE: usize = 0;
-const PASSIVE: usize = 1;
-const FIRST: usize = 2;
-const SECOND: usize = 3;
-const CALLER: usize = 4;
 
 /// An account that answers as it is told.
 struct Account {
@@ -64,7 +66,9 @@ impl Account {
         account.keeps(ROOT, &[segment("AWS::Lambda"), segment("AWS::Lambda::Function")]);
         let mut sent = segment("AWS::Lambda::Function");
         sent["annotations"] = json!({"fluoroscope_probe": true});
-        account.keeps(SENT, &[sent]);
+        let mut other = segment("AWS::Lambda");
+        other["annotations"] = json!({"aws:probe": true});
+        account.keeps(SENT, &[sent, other]);
         account
     }
 
@@ -140,159 +144,6 @@ fn verdicts(said: &Said) -> BTreeMap<String, String> {
     }
     verdicts
 }
-
-/// What differs from an account as it is assumed, and the facts that are judged otherwise then: `V2 no`, `V3 unknown`.
-type Case = (&'static str, fn(&mut Account), &'static [&'static str]);
-
-const CASES: &[Case] = &[
-    ("as assumed", |_| {}, &[]),
-    (
-        "Lambda's address wins in one runtime",
-        |a| a.says(NODE, "address", "169.254.79.129:2000"),
-        &["V1 no"],
-    ),
-    (
-        "the variable is not there",
-        |a| a.says(PASSIVE, "address", "none"),
-        &["V1 no"],
-    ),
-    (
-        "no word of the address",
-        |a| a.says(PASSIVE, "address", ""),
-        &["V1 unknown"],
-    ),
-    (
-        "the port is taken for TCP",
-        |a| a.says(PASSIVE, "tcp", "taken (Address already in use)"),
-        &["V2 no"],
-    ),
-    (
-        "no word of the port",
-        |a| a.says(FIRST, "tcp", ""),
-        &["V2 unknown"],
-    ),
-    (
-        "somebody else listens, so nothing could be received",
-        |a| a.says(FIRST, "udp", "taken (Address already in use)"),
-        &["V2 no", "V3 unknown"],
-    ),
-    (
-        "Lambda's segments follow",
-        |a| a.says(SECOND, "lambdas", "1"),
-        &["V3 no"],
-    ),
-    (
-        "the second invocation had a sandbox of its own",
-        |a| a.says(SECOND, "lambdas", ""),
-        &["V3 unknown"],
-    ),
-    (
-        "not sampled: there are no segments",
-        |a| a.says(FIRST, "sampled", "0"),
-        &["V3 unknown", "V4 unknown", "V8 unknown"],
-    ),
-    ("nothing is announced", |a| a.says(FIRST, "s", "none"), &["V4 no"]),
-    (
-        "another segment is announced",
-        |a| a.says(FIRST, "s", "99aabbccddeeff00"),
-        &["V4 no"],
-    ),
-    (
-        "the announced segment is its own parent",
-        |a| a.says(FIRST, "w", "1122334455667788"),
-        &["V4 no"],
-    ),
-    (
-        "platform.start did not come in time",
-        |a| a.says(FIRST, "s", ""),
-        &["V4 unknown"],
-    ),
-    (
-        "another parent arrives",
-        |a| a.says(CALLER, "callee_p", "0011223344556677"),
-        &["V5 no"],
-    ),
-    (
-        "PassThrough announces a segment",
-        |a| a.says(CALLER, "callee_s", "0011223344556677"),
-        &["V5 no"],
-    ),
-    (
-        "the callee's platform.start did not come in time",
-        |a| a.says(CALLER, "callee_s", ""),
-        &["V5 unknown"],
-    ),
-    (
-        "the callee's INVOKE had no header",
-        |a| a.says(CALLER, "callee_p", ""),
-        &["V5 unknown"],
-    ),
-    (
-        "the caller is not sampled",
-        |a| a.says(CALLER, "sampled", "0"),
-        &["V5 unknown"],
-    ),
-    (
-        "PassThrough decides",
-        |a| a.says(PASSIVE, "sampled", "1"),
-        &["V6 no"],
-    ),
-    (
-        "no word of a decision",
-        |a| a.says(PASSIVE, "sampled", ""),
-        &["V6 unknown"],
-    ),
-    (
-        "X-Ray writes another origin",
-        |a| {
-            let mut plain = segment("AWS::EC2::Instance");
-            plain["annotations"] = json!({"fluoroscope_probe": true});
-            a.keeps(SENT, &[plain]);
-        },
-        &["V7 no"],
-    ),
-    (
-        "nothing was sent",
-        |a| a.says(SECOND, "sent", ""),
-        &["V7 unknown"],
-    ),
-    (
-        "X-Ray has nothing of it yet",
-        |a| a.keeps(SENT, &[]),
-        &["V7 unknown"],
-    ),
-    (
-        "one of the two",
-        |a| a.keeps(ROOT, &[segment("AWS::Lambda::Function")]),
-        &["V8 no"],
-    ),
-    ("none of the two", |a| a.keeps(ROOT, &[]), &["V8 unknown"]),
-    (
-        "memory cannot be read",
-        |a| a.says(FIRST, "available", "none"),
-        &["V9 no"],
-    ),
-    (
-        "the buffer is one byte too small",
-        |a| a.says(FIRST, "rmem", "212991"),
-        &["V9 no"],
-    ),
-    (
-        "nobody may read its size",
-        |a| a.says(FIRST, "rmem", "none"),
-        &["V9 no"],
-    ),
-    (
-        "no word of the buffer",
-        |a| a.says(FIRST, "rmem", ""),
-        &["V9 unknown"],
-    ),
-    (
-        "no word of memory",
-        |a| a.says(FIRST, "available", ""),
-        &["V9 unknown"],
-    ),
-];
 
 #[tokio::test(flavor = "multi_thread")]
 async fn each_fact_is_judged_by_what_was_seen_of_it_and_by_nothing_else() {
@@ -471,5 +322,31 @@ async fn without_words_the_region_of_the_cli_is_told_and_one_is_needed() {
         (Some(2), ""),
         "{}",
         said.errors
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_layer_is_tried_if_one_is_given() {
+    let layer = "arn:aws:lambda:eu-west-1:111122223333:layer:fluoroscope-x86_64:3";
+    for (address, verdict, code) in [
+        ("127.0.0.1:2000", "as assumed", 0),
+        ("169.254.79.129:2000", "NOT AS ASSUMED", 1),
+        ("", "not seen", 1),
+    ] {
+        let mut account = Account::new("verify-layer");
+        let last = account.answers.len() - 1;
+        account.answers[last] = format!("address={address}");
+        let said = account.verify(&["--yes", "--layer", layer]).await;
+        assert_eq!(said.code, Some(code), "{}", said.output);
+        assert_eq!(verdicts(&said)["V18"], verdict, "{}", said.output);
+        assert!(account.was_asked(&format!("ParameterKey=Layer,ParameterValue={layer}")));
+        assert!(account.was_asked("--function-name fluoroscope-verify-wrapped"));
+    }
+    let account = Account::new("verify-no-layer");
+    let said = account.verify(&["--yes"]).await;
+    assert!(
+        !account.was_asked("wrapped") && !verdicts(&said).contains_key("V18"),
+        "{}",
+        said.output
     );
 }
