@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::Duration;
 
 use backend::{Limits, Running};
@@ -288,13 +288,14 @@ pub fn binary(name: &str) -> PathBuf {
 /// # Panics
 /// One test program has started more labs than the address has room for.
 pub fn own_udp_address() -> SocketAddr {
-    static NEXT: AtomicU8 = AtomicU8::new(1);
+    static NEXT: AtomicU16 = AtomicU16::new(0);
     let lab = NEXT.fetch_add(1, Ordering::Relaxed);
-    assert!(
-        (1..=254).contains(&lab),
-        "254 labs in one program: spread them over two"
-    );
+    // Its last number is 1 to 254, and the second one's highest bit begins the numbers anew.
+    let page = lab / 254;
+    assert!(page <= 1, "508 labs in one program: spread them over two");
+    let last = u8::try_from(lab % 254 + 1).expect("254 at most");
     let [_, _, high, low] = std::process::id().to_be_bytes();
+    let second = high & 0x3f | 0x40 | if page == 1 { 0x80 } else { 0 };
     // 127.0.x.y is left to everybody else.
-    SocketAddr::from((Ipv4Addr::new(127, high | 0x40, low, lab), 2000))
+    SocketAddr::from((Ipv4Addr::new(127, second, low, last), 2000))
 }
