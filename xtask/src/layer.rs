@@ -196,19 +196,18 @@ fn write(arch: Arch) -> Outcome<Written> {
 fn compare(arch: Arch, first: &[u8]) -> Outcome {
     let place = Place::elsewhere()?;
     let second = pack::pack(&entries(arch, &place)?)?;
-    place.remove()?;
-    match first == second {
-        true => {
-            println!("built again elsewhere: the same {} bytes", second.len());
-            Ok(())
-        }
-        false => Err(Failure::new(format!(
+    // What differs is kept, to be looked at.
+    if first != second {
+        return Err(Failure::new(format!(
             "built again elsewhere, the zip for {} differs: {} bytes, {} before",
             arch.name(),
             second.len(),
             first.len()
-        ))),
+        ))
+        .mend(format!("compare the programs: {}", place.target.display())));
     }
+    println!("built again elsewhere: the same {} bytes", second.len());
+    place.remove()
 }
 
 /// All that is in the program but Rust's standard library.
