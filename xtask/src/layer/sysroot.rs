@@ -17,7 +17,7 @@ use crate::{process, project};
 /// The C library of Amazon Linux 2, the oldest system with runtimes that Lambda still runs.
 const GLIBC: &str = "2.26";
 /// Raised when what this file writes changes.
-const REVISION: &str = "1";
+const REVISION: &str = "2";
 /// Libraries that a Rust program names, all of them parts of the C library.
 const LIBRARIES: [&str; 6] = ["c", "m", "pthread", "dl", "rt", "util"];
 /// What every program has besides: its start, and what compilers call without being asked.
@@ -176,9 +176,10 @@ fn write_programs(zig: &Path, arch: Arch, folder: &Path) -> Outcome {
         ),
         (
             "compiler",
-            // Build scripts name Rust's target, which Zig does not know.
+            // Build scripts name Rust's target, which Zig does not know, and ask for debug information: that never reaches the
+            // program, but it names folders of this machine, and the order in which the linker lays out data follows its bytes.
             format!(
-                "for word; do shift; case $word in --target=*) ;; *) set -- \"$@\" \"$word\" ;; esac; done\nexec {zig} cc -target {} \"$@\"\n",
+                "for word; do shift; case $word in --target=*) ;; *) set -- \"$@\" \"$word\" ;; esac; done\nexec {zig} cc -target {} \"$@\" -g0\n",
                 triple(arch)
             ),
         ),
