@@ -78,15 +78,7 @@ impl Account {
 
     /// Runs the script, which is to end with `code`.
     async fn verify(&self, code: i32, words: &[&str]) -> Said {
-        let said = finish(&mut self.script(words)).await;
-        assert_eq!(
-            said.code,
-            Some(code),
-            "{words:?}\n{}\n{}",
-            said.output,
-            said.errors
-        );
-        said
+        finish(&mut self.script(words)).await.with_code(code)
     }
 
     /// How the stacks that ever were ended.

@@ -1,9 +1,9 @@
 //! `cargo xtask function`: the sample function in Rust, as Lambda wants it.
 
-use std::fs;
 use std::path::PathBuf;
 
-use crate::failure::{Failure, Outcome};
+use crate::failure::Outcome;
+use crate::files;
 use crate::layer::{Arch, Place, Program, compile};
 
 const EXAMPLES: &str = "\
@@ -37,9 +37,7 @@ pub(crate) fn run(arguments: &Arguments) -> Outcome {
     let arch = arguments.arch.unwrap_or_else(Arch::of_host);
     let program = compile(arch, &Place::of_project(), FUNCTION)?;
     let to = arguments.into.join(BOOTSTRAP);
-    fs::create_dir_all(&arguments.into)
-        .and_then(|()| fs::copy(&program, &to))
-        .map_err(|error| Failure::new(format!("could not write {}: {error}", to.display())))?;
+    files::copy(&program, &to)?;
     println!("wrote {}", to.display());
     Ok(())
 }

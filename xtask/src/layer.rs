@@ -12,8 +12,6 @@ mod packages;
 mod sbom;
 mod sysroot;
 
-use std::fs::{self, Permissions};
-use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use clap::ValueEnum;
@@ -21,9 +19,10 @@ use ring::digest::{SHA256, digest};
 
 pub(crate) use arch::Arch;
 pub(crate) use compile::{Place, Program, compile};
-use pack::{EXECUTABLE, Entry, READABLE};
+use pack::Entry;
 
 use crate::failure::{Failure, Outcome};
+use crate::files::{self, EXECUTABLE, READABLE};
 use crate::project;
 use crate::tools::{qemu, rust_target};
 
@@ -165,7 +164,6 @@ fn write(arch: Arch) -> Outcome<Written> {
     let entries = entries(arch, &Place::of_project())?;
     let zip = pack::pack(&entries)?;
     let folder = folder();
-    fs::create_dir_all(&folder).map_err(|error| failed(&folder, &error))?;
     let name = name(arch);
     let sum = hex(digest(&SHA256, &zip).as_ref());
     let packages = packages_of(arch)?;
@@ -176,10 +174,7 @@ fn write(arch: Arch) -> Outcome<Written> {
         (format!("{name}.sha256"), format!("{sum}  {name}\n").as_bytes()),
         (format!("fluoroscope-{}.cdx.json", arch.name()), bill.as_bytes()),
     ]
-    .map(|(name, content)| {
-        let path = folder.join(name);
-        fs::write(&path, content).map_err(|error| failed(&path, &error))
-    });
+    .map(|(name, content)| files::write(&folder.join(name), content, READABLE));
     files.into_iter().collect::<Outcome>()?;
     println!("wrote {} ({sum})", folder.join(&name).display());
     let binary = entries.iter().find(|entry| entry.place == EXTENSION);
@@ -219,18 +214,17 @@ fn packages_of(arch: Arch) -> Outcome<Vec<packages::Package>> {
 
 /// The files of the layer.
 fn entries(arch: Arch, place: &Place) -> Outcome<Vec<Entry>> {
-    let read = |path: PathBuf| fs::read(&path).map_err(|error| failed(&path, &error));
     let licences = licences::text(&packages_of(arch)?)?;
     Ok(vec![
         Entry {
             place: EXTENSION,
             mode: EXECUTABLE,
-            content: read(compile(arch, place, EXTENSION_PROGRAM)?)?,
+            content: files::read(&compile(arch, place, EXTENSION_PROGRAM)?)?,
         },
         Entry {
             place: WRAPPER,
             mode: EXECUTABLE,
-            content: read(place.sources.join("layer").join(WRAPPER))?,
+            content: files::read(&place.sources.join("layer").join(WRAPPER))?,
         },
         Entry {
             place: LICENCES,
@@ -243,10 +237,7 @@ fn entries(arch: Arch, place: &Place) -> Outcome<Vec<Entry>> {
 /// Writes an entry below a folder.
 fn lay_out(folder: &Path, entry: &Entry) -> Outcome {
     let to = folder.join(entry.place);
-    let parent = to.parent().unwrap_or(folder);
-    fs::create_dir_all(parent).map_err(|error| failed(parent, &error))?;
-    fs::write(&to, &entry.content).map_err(|error| failed(&to, &error))?;
-    fs::set_permissions(&to, Permissions::from_mode(entry.mode)).map_err(|error| failed(&to, &error))?;
+    files::write(&to, &entry.content, entry.mode)?;
     println!("wrote {}", to.display());
     Ok(())
 }
@@ -261,8 +252,4 @@ fn print_size(what: &str, bytes: usize, promise: usize) -> bool {
 
 fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
-fn failed(path: &Path, error: &dyn std::fmt::Display) -> Failure {
-    Failure::new(format!("{}: {error}", path.display()))
 }

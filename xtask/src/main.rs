@@ -8,6 +8,7 @@ mod check;
 mod counts;
 mod demo;
 mod failure;
+mod files;
 mod function;
 mod fuzz;
 mod layer;

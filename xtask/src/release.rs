@@ -2,10 +2,10 @@
 //!
 //! The version is written once, in the workspace's Cargo.toml. The changelog has the form of Keep a Changelog 1.1.0.
 
-use std::fs;
 use std::path::{Path, PathBuf};
 
 use crate::failure::{Failure, Outcome};
+use crate::files::{self, READABLE};
 use crate::project;
 
 const EXAMPLES: &str = "\
@@ -38,8 +38,7 @@ pub(crate) fn run(arguments: &Arguments) -> Outcome {
     }
     let notes = notes(&project::read(Path::new(CHANGELOG))?, version)?;
     if let Some(file) = &arguments.notes {
-        fs::write(file, &notes)
-            .map_err(|error| Failure::new(format!("could not write {}: {error}", file.display())))?;
+        files::write(file, &notes, READABLE)?;
     }
     println!(
         "{version} has a date and {} lines in {CHANGELOG}",

@@ -35,6 +35,15 @@ pub(crate) struct Said {
     pub(crate) errors: String,
 }
 
+impl Said {
+    /// The same, if it ended with `code`; else fails with all that it said.
+    #[track_caller]
+    pub(crate) fn with_code(self, code: i32) -> Self {
+        assert_eq!(self.code, Some(code), "{}\n{}", self.output, self.errors);
+        self
+    }
+}
+
 impl Desk {
     /// A desk whose AWS is at `endpoint`.
     pub(crate) fn new(name: &str, endpoint: &str) -> Self {

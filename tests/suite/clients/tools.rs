@@ -74,7 +74,7 @@ pub(crate) fn built(path: &str) -> PathBuf {
 }
 
 /// Cargo's target folder: the tests' own temporary folder lies in it.
-fn target() -> &'static Path {
+pub(crate) fn target() -> &'static Path {
     let temporary = Path::new(env!("CARGO_TARGET_TMPDIR"));
     temporary.parent().unwrap_or(temporary)
 }

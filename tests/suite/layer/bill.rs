@@ -5,7 +5,7 @@ use std::process::Command;
 
 use serde_json::Value;
 
-use super::files::{NATIVE, released, zip};
+use super::files::{NATIVE, released, sha256, zip};
 use crate::clients::tools;
 
 /// Reads a bill from standard input and judges it by the schema that it names.
@@ -20,7 +20,7 @@ sys.exit(str(error) if error else 0)
 ";
 
 fn validate(bill: &str) -> Result<(), String> {
-    let path = super::files::target().join(format!("tmp/bill-{}.json", bill.len()));
+    let path = tools::target().join(format!("tmp/bill-{}.json", bill.len()));
     std::fs::write(&path, bill).expect("the target folder is ours");
     let output = Command::new(tools::python_environment("python"))
         .args(["-c", VALIDATOR])
@@ -56,9 +56,10 @@ fn the_bill_names_the_zip_and_every_package_with_its_checksum() {
 pub(super) fn check_bill(arch: &str) {
     let bill: Value = serde_json::from_str(&bill(arch)).expect("it is JSON");
     let zip = std::fs::read(zip(arch)).expect("it is there");
-    let digest = ring::digest::digest(&ring::digest::SHA256, &zip);
-    let hex: String = digest.as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
-    assert_eq!(bill["metadata"]["component"]["hashes"][0]["content"], hex);
+    assert_eq!(
+        bill["metadata"]["component"]["hashes"][0]["content"],
+        sha256(&zip)
+    );
 
     let components = bill["components"].as_array().expect("a list");
     let text = |value: &Value| value.as_str().expect("text").to_owned();

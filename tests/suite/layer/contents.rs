@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::files::{FOREIGN, NATIVE, Packed, unpacked, zip};
+use super::files::{FOREIGN, NATIVE, Packed, sha256, unpacked, zip};
 
 const EXTENSION: &str = "extensions/fluoroscope";
 /// What the layer promises to measure at most, in bytes.
@@ -69,9 +69,7 @@ fn the_zip_is_named_by_its_checksum() {
     let path = zip(NATIVE);
     let written = std::fs::read_to_string(path.with_extension("zip.sha256")).expect("it lies beside the zip");
     let zip = std::fs::read(&path).expect("it is there");
-    let digest = ring::digest::digest(&ring::digest::SHA256, &zip);
-    let hex: String = digest.as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
-    assert_eq!(written, format!("{hex}  fluoroscope-{NATIVE}.zip\n"));
+    assert_eq!(written, format!("{}  fluoroscope-{NATIVE}.zip\n", sha256(&zip)));
 }
 
 /// Runs on Amazon Linux 2 by what it asks of the C library, and tells nothing of where it was built.

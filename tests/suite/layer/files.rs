@@ -5,7 +5,10 @@ use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
+use ring::digest::{SHA256, digest};
 use zip::ZipArchive;
+
+use crate::clients::tools::built;
 
 /// This machine's architecture, by Lambda's name.
 pub(super) const NATIVE: &str = if cfg!(target_arch = "aarch64") {
@@ -23,10 +26,7 @@ pub(super) const FOREIGN: &str = if cfg!(target_arch = "aarch64") {
 /// A file below `target/layer`.
 #[track_caller]
 pub(super) fn released(name: &str) -> PathBuf {
-    let path = target().join("layer").join(name);
-    let hint = "run `cargo xtask test`, or `cargo xtask layer --arch all`";
-    assert!(path.exists(), "{} is missing: {hint}", path.display());
-    path
+    built(&format!("layer/{name}"))
 }
 
 /// The zip for an architecture.
@@ -35,10 +35,10 @@ pub(super) fn zip(arch: &str) -> PathBuf {
     released(&format!("fluoroscope-{arch}.zip"))
 }
 
-/// Cargo's target folder: the tests' own temporary folder lies in it.
-pub(super) fn target() -> &'static Path {
-    let temporary = Path::new(env!("CARGO_TARGET_TMPDIR"));
-    temporary.parent().unwrap_or(temporary)
+/// A checksum as hexadecimal digits.
+pub(super) fn sha256(bytes: &[u8]) -> String {
+    let sum = digest(&SHA256, bytes);
+    sum.as_ref().iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// A file in a zip.

@@ -7,8 +7,9 @@ use std::process::Command;
 
 use super::bill::check_bill;
 use super::contents::check_foreign;
-use super::files::{FOREIGN, NATIVE, target, unpacked, zip};
+use super::files::{FOREIGN, NATIVE, unpacked, zip};
 use super::local::check_layer;
+use crate::clients::tools::target;
 
 /// The least processors that Lambda runs on, as QEMU names them.
 fn least_processor(arch: &str) -> &'static str {

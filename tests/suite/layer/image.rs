@@ -3,8 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-use super::files::target;
-use crate::clients::tools;
+use crate::clients::tools::{self, target};
 use crate::deploy::snippets::snippet;
 
 fn dockerfile() -> PathBuf {

@@ -13,7 +13,7 @@ use tokio::process::{Child, Command};
 
 use crate::clients::orders::{COLD, WARM, assert_paths};
 use crate::clients::stage::xray;
-use crate::clients::tools;
+use crate::clients::tools::{self, target};
 
 /// Between two looks for the file with the addresses.
 const LOOK_AGAIN: Duration = Duration::from_millis(10);
@@ -39,7 +39,7 @@ impl Drop for Folder {
 impl Local {
     /// The Python function behind the layer's exec wrapper; `change` sees the command before it starts.
     pub(super) async fn start(layer: &Path, change: impl FnOnce(&mut Command)) -> Self {
-        let folder = Folder(super::files::target().join(format!("tmp/layer-{}", own_udp_address().ip())));
+        let folder = Folder(target().join(format!("tmp/layer-{}", own_udp_address().ip())));
         std::fs::create_dir_all(&folder.0).expect("the target folder is ours");
         let addresses = folder.0.join("addresses.json");
         let xray = xray().await;

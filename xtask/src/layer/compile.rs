@@ -4,10 +4,10 @@ use std::path::{Path, PathBuf};
 
 use super::arch::Arch;
 use super::sysroot::Sysroot;
-use crate::failure::{Failure, Outcome};
+use crate::failure::Outcome;
 use crate::tools::rust_target;
 use crate::tools::stamp::clear;
-use crate::{process, project};
+use crate::{files, process, project};
 
 /// A program of the workspace's.
 #[derive(Clone, Copy)]
@@ -44,15 +44,10 @@ impl Place {
         clear(&folder)?;
         let sources = folder.join("a-copy");
         for file in project::files()? {
-            let to = sources.join(&file);
-            let parent = to.parent().unwrap_or(&sources);
-            std::fs::create_dir_all(parent)
-                .and_then(|()| std::fs::copy(project::root().join(&file), &to))
-                .map_err(|error| Failure::new(format!("could not copy {}: {error}", file.display())))?;
+            files::copy(&project::root().join(&file), &sources.join(&file))?;
         }
         let cargo_home = folder.join("another-home");
-        std::os::unix::fs::symlink(Self::of_project().cargo_home, &cargo_home)
-            .map_err(|error| Failure::new(format!("could not write {}: {error}", cargo_home.display())))?;
+        files::link(&Self::of_project().cargo_home, &cargo_home)?;
         Ok(Self {
             target: sources.join("target"),
             sources,
@@ -62,8 +57,7 @@ impl Place {
 
     /// Removes a copy and what was built in it.
     pub(super) fn remove(&self) -> Outcome {
-        std::fs::remove_dir_all(&self.sources)
-            .map_err(|error| Failure::new(format!("could not remove {}: {error}", self.sources.display())))
+        files::remove(&self.sources)
     }
 }
 
@@ -144,20 +138,11 @@ fn flags(arch: Arch, sysroot: &Sysroot, place: &Place) -> Outcome<String> {
     let mut remap =
         |from: &Path, to: &str| flags.push(format!("--remap-path-prefix={}={to}", from.display()));
     remap(&place.sources, "/fluoroscope");
-    for registry in registries(&place.cargo_home)? {
+    // Where cargo keeps the sources of packages: a folder for each registry.
+    for registry in files::list(&place.cargo_home.join("registry/src"))? {
         remap(&registry, "/crates");
     }
     Ok(flags.join("\u{1f}"))
-}
-
-/// Where cargo keeps the sources of packages: a folder for each registry.
-fn registries(home: &Path) -> Outcome<Vec<PathBuf>> {
-    let sources = home.join("registry/src");
-    let listed = std::fs::read_dir(&sources)
-        .map_err(|error| Failure::new(format!("could not list {}: {error}", sources.display())))?;
-    let mut folders: Vec<PathBuf> = listed.filter_map(Result::ok).map(|entry| entry.path()).collect();
-    folders.sort();
-    Ok(folders)
 }
 
 #[cfg(test)]

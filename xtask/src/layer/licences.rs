@@ -7,7 +7,7 @@ use std::path::Path;
 
 use super::packages::{Origin, Package};
 use crate::failure::{Failure, Outcome};
-use crate::project;
+use crate::{files, project};
 
 /// The licence that is taken wherever a package offers it among others: its text is the same for all.
 const PREFERRED: &str = "Apache-2.0";
@@ -21,11 +21,11 @@ pub(super) fn text(packages: &[Package]) -> Outcome<String> {
     let mut others: BTreeMap<String, Vec<String>> = BTreeMap::new();
     for package in packages {
         let label = format!("{} {}", package.name, package.version);
-        let mut texts = files(&package.folder, &[NOTICE])?;
+        let mut texts = read_each(&package.folder, &[NOTICE])?;
         if package.origin == Origin::Ours || takes_preferred(&package.license) {
             preferred.push(label.clone());
         } else {
-            let found = files(&package.folder, &BEGINNINGS)?;
+            let found = read_each(&package.folder, &BEGINNINGS)?;
             if found.is_empty() {
                 return Err(Failure::new(format!(
                     "{label} ({}) comes without the text of its licence",
@@ -74,10 +74,8 @@ fn takes_preferred(expression: &str) -> bool {
 }
 
 /// The texts of the files in a package whose names begin so, in the order of their names, without blanks at the lines' ends.
-fn files(folder: &Path, beginnings: &[&str]) -> Outcome<Vec<String>> {
-    let failed = |path: &Path, error: &std::io::Error| Failure::new(format!("{}: {error}", path.display()));
-    let listed = fs::read_dir(folder).map_err(|error| failed(folder, &error))?;
-    let mut paths: Vec<_> = listed.filter_map(Result::ok).map(|entry| entry.path()).collect();
+fn read_each(folder: &Path, beginnings: &[&str]) -> Outcome<Vec<String>> {
+    let mut paths = files::list(folder)?;
     paths.retain(|path| {
         let name = path
             .file_name()
@@ -86,11 +84,10 @@ fn files(folder: &Path, beginnings: &[&str]) -> Outcome<Vec<String>> {
             .to_uppercase();
         path.is_file() && beginnings.iter().any(|beginning| name.starts_with(beginning))
     });
-    paths.sort();
     paths
         .iter()
         .map(|path| {
-            let text = fs::read_to_string(path).map_err(|error| failed(path, &error))?;
+            let text = fs::read_to_string(path).map_err(|error| files::failed("read", path, &error))?;
             Ok(text.lines().map(str::trim_end).collect::<Vec<_>>().join("\n"))
         })
         .collect()

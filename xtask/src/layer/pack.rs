@@ -8,10 +8,6 @@ use zip::{CompressionMethod, DateTime, ZipWriter};
 
 use crate::failure::{Failure, Outcome};
 
-/// What Lambda starts.
-pub(super) const EXECUTABLE: u32 = 0o755;
-/// What nobody starts.
-pub(super) const READABLE: u32 = 0o644;
 /// Beyond 9 the search is zopfli's, for this many rounds more: some seconds, and 4 % less to load.
 const BEST_COMPRESSION: i64 = 24;
 
@@ -46,6 +42,7 @@ pub(super) fn pack(entries: &[Entry]) -> Outcome<Vec<u8>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::files::{EXECUTABLE, READABLE};
 
     #[test]
     fn the_order_of_entries_does_not_matter_and_modes_do() {

@@ -3,13 +3,12 @@
 //! Zig's own C compiler would link as well, but passes on neither of the two options that take 4 % off the zip
 //! (docs/decisions/0014-portable-programs.md). So it is asked once how it links a program of one line, and what it made for that is kept.
 
-use std::fs;
-use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use super::arch::Arch;
 use super::packages::{Origin, Package};
 use crate::failure::{Failure, Outcome};
+use crate::files::{self, READABLE, quoted};
 use crate::tools::stamp::{Stamp, clear};
 use crate::tools::zig;
 use crate::{process, project};
@@ -67,7 +66,7 @@ impl Sysroot {
     /// Links a program of one line, and returns the words of the linker's command line.
     fn ask(zig: &Path, arch: Arch, folder: &Path) -> Outcome<Vec<String>> {
         let source = folder.join("one-line.c");
-        write(&source, "int main(void) { return 0; }\n", 0o644)?;
+        files::write(&source, "int main(void) { return 0; }\n", READABLE)?;
         let mut link = process::program(&zig.to_string_lossy());
         link.args([
             "build-exe",
@@ -138,10 +137,7 @@ fn collect(words: &[String], folder: &Path) -> Outcome {
             ))
         })
     };
-    let copy = |from: &Path, to: &str| {
-        let to = folder.join(to);
-        fs::copy(from, &to).map(drop).map_err(|error| failed(&to, &error))
-    };
+    let copy = |from: &Path, to: &str| files::copy(from, &folder.join(to));
     for part in PARTS {
         copy(&named(part)?, part)?;
     }
@@ -186,22 +182,7 @@ fn write_programs(zig: &Path, arch: Arch, folder: &Path) -> Outcome {
         ("archiver", format!("exec {zig} ar \"$@\"\n")),
     ];
     for (name, text) in programs {
-        write(&folder.join(name), &format!("#!/bin/sh\n{text}"), 0o755)?;
+        files::write_script(&folder.join(name), &text)?;
     }
     Ok(())
-}
-
-/// A path as one word of a shell's.
-fn quoted(path: &Path) -> String {
-    format!("'{}'", path.to_string_lossy().replace('\'', "'\\''"))
-}
-
-fn write(path: &Path, text: &str, mode: u32) -> Outcome {
-    fs::write(path, text)
-        .and_then(|()| fs::set_permissions(path, fs::Permissions::from_mode(mode)))
-        .map_err(|error| failed(path, &error))
-}
-
-fn failed(path: &Path, error: &std::io::Error) -> Failure {
-    Failure::new(format!("could not write {}: {error}", path.display()))
 }

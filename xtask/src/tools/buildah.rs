@@ -1,7 +1,5 @@
 //! buildah, which builds images without a daemon, and busybox, the one image that ours starts from: no registry of images is asked.
 
-use std::fs;
-use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use super::debian::{self, Archive};
@@ -9,7 +7,7 @@ use super::mount;
 use super::stamp::{Stamp, clear};
 use crate::failure::{Failure, Outcome};
 use crate::layer::Arch;
-use crate::{process, project};
+use crate::{files, process, project};
 
 /// The release whose buildah is taken where the system has none.
 const RELEASE: &str = "bookworm";
@@ -58,25 +56,20 @@ pub(crate) fn install() -> Outcome {
         return Ok(());
     }
     clear(&folder())?;
-    let (lists, root) = (folder().join("archive"), folder().join("root"));
-    let archive = Archive::open(&lists, &[Arch::of_host()])?;
+    let root = folder().join("root");
+    let archive = Archive::open(&folder().join("archive"), &[Arch::of_host()])?;
     let wanted: &[&str] = if is_on_path { &[] } else { &PROGRAM };
     archive.unpack(wanted.iter().copied().chain([BUSYBOX]), &root)?;
     let busybox = ["bin/busybox", "usr/bin/busybox"].map(|place| root.join(place));
     let busybox = busybox.iter().find(|place| place.is_file());
     let busybox = busybox.ok_or_else(|| Failure::new(format!("there is no busybox in {BUSYBOX}")))?;
-    let to = folder().join("busybox");
-    fs::copy(busybox, &to).map_err(|error| failed(&to, &error))?;
-    let run = folder().join("run");
+    files::copy(busybox, &folder().join("busybox"))?;
     let line = if is_on_path {
         "exec buildah \"$@\"\n".to_owned()
     } else {
         own_line(&root)
     };
-    fs::write(&run, format!("#!/bin/sh\n{line}"))
-        .and_then(|()| fs::set_permissions(&run, fs::Permissions::from_mode(0o755)))
-        .map_err(|error| failed(&run, &error))?;
-    fs::remove_dir_all(&lists).map_err(|error| failed(&lists, &error))?;
+    files::write_script(&folder().join("run"), &line)?;
     stamp.write()
 }
 
@@ -89,8 +82,4 @@ fn own_line(root: &Path) -> String {
         "exec unshare --mount sh -c 'mount -t overlay overlay -o \"lowerdir={root}{libraries}:{root}/lib/{machine}-linux-gnu:{libraries}\" {libraries} && \
          exec \"$@\"' sh '{root}/usr/bin/buildah' \"$@\"\n"
     )
-}
-
-fn failed(path: &Path, error: &std::io::Error) -> Failure {
-    Failure::new(format!("could not write {}: {error}", path.display()))
 }

@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use super::stamp::clear;
-use crate::failure::{Failure, Outcome};
+use crate::failure::Outcome;
+use crate::files::{self, READABLE};
 use crate::layer::Arch;
 use crate::process;
 
@@ -55,8 +56,7 @@ impl Archive {
             folder: folder.to_owned(),
         };
         for place in ["state/lists/partial", "cache/archives/partial", "files"] {
-            let place = folder.join(place);
-            fs::create_dir_all(&place).map_err(|error| failed(&place, &error))?;
+            clear(&folder.join(place))?;
         }
         let arches: String = arches
             .iter()
@@ -68,8 +68,7 @@ impl Archive {
             folder.display()
         );
         for (name, text) in [("settings", settings.as_str()), ("status", "")] {
-            let path = folder.join(name);
-            fs::write(&path, text).map_err(|error| failed(&path, &error))?;
+            files::write(&folder.join(name), text, READABLE)?;
         }
         process::run_quietly(archive.program("apt-get").args(["--quiet", "update"]))?;
         Ok(archive)
@@ -102,22 +101,20 @@ impl Archive {
         Ok(names.filter(wanted).map(str::to_owned).collect())
     }
 
-    /// Downloads the packages and unpacks them below `root`.
-    pub(crate) fn unpack<'a>(&self, packages: impl IntoIterator<Item = &'a str>, root: &Path) -> Outcome {
-        let files = self.folder.join("files");
+    /// Downloads the packages and unpacks them below `root`; nothing is left of the lists then.
+    pub(crate) fn unpack<'a>(self, packages: impl IntoIterator<Item = &'a str>, root: &Path) -> Outcome {
+        let packed = self.folder.join("files");
         let mut download = self.program("apt-get");
         download
-            .current_dir(&files)
+            .current_dir(&packed)
             .args(["--quiet", "download"])
             .args(packages);
         process::run_quietly(&mut download)?;
-        let listed = fs::read_dir(&files).map_err(|error| failed(&files, &error))?;
-        for file in listed.filter_map(Result::ok) {
+        for file in files::list(&packed)? {
             let mut unpack = process::program("dpkg-deb");
-            process::answer(unpack.arg("--extract").arg(file.path()).arg(root))?;
-            fs::remove_file(file.path()).map_err(|error| failed(&file.path(), &error))?;
+            process::answer(unpack.arg("--extract").arg(file).arg(root))?;
         }
-        Ok(())
+        files::remove(&self.folder)
     }
 
     fn program(&self, name: &str) -> Command {
@@ -125,8 +122,4 @@ impl Archive {
         command.env("APT_CONFIG", self.folder.join("settings"));
         command
     }
-}
-
-fn failed(path: &Path, error: &std::io::Error) -> Failure {
-    Failure::new(format!("{}: {error}", path.display()))
 }

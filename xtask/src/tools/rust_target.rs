@@ -3,14 +3,13 @@
 //! Nothing is asked of rustup here: a build that changes somebody's tool chain is a surprise.
 
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use super::debian::{self, Archive};
 use super::stamp::{Stamp, clear};
 use crate::failure::{Failure, Outcome};
 use crate::layer::Arch;
-use crate::{process, project};
+use crate::{files, process, project};
 
 /// Debian's Rust, kept current for its browsers.
 const COMPILER: &str = "rustc-web";
@@ -88,17 +87,14 @@ fn install(arch: Arch, folder: &Path) -> Outcome {
     let mut packages = archive.with_dependencies(&host_library)?;
     packages.extend([compiler, library]);
     archive.unpack(packages.iter().map(String::as_str), folder)?;
-    let wrapper = format!(
-        "#!/bin/sh\nLD_LIBRARY_PATH='{0}/usr/lib/{1}-linux-gnu' exec '{0}/usr/bin/rustc' \"$@\"\n",
-        folder.display(),
-        Arch::of_host().machine()
-    );
+    let libraries = format!("usr/lib/{}-linux-gnu", Arch::of_host().machine());
+    let [libraries, compiler] =
+        [libraries.as_str(), "usr/bin/rustc"].map(|place| files::quoted(&folder.join(place)));
     let program = folder.join("rustc");
-    fs::write(&program, wrapper)
-        .and_then(|()| fs::set_permissions(&program, fs::Permissions::from_mode(0o755)))
-        .map_err(|error| Failure::new(format!("could not write {}: {error}", program.display())))?;
-    let archive = folder.join("archive");
-    fs::remove_dir_all(&archive).map_err(|error| Failure::new(format!("{}: {error}", archive.display())))?;
+    files::write_script(
+        &program,
+        &format!("LD_LIBRARY_PATH={libraries} exec {compiler} \"$@\"\n"),
+    )?;
     let version = process::answer(process::program(&program.to_string_lossy()).arg("--version"))?;
     println!("{version}");
     Ok(())

@@ -5,7 +5,8 @@
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 
-use crate::failure::{Failure, Outcome};
+use crate::failure::Outcome;
+use crate::files::{self, READABLE};
 use crate::project;
 
 /// An installation and the text it follows from.
@@ -48,13 +49,12 @@ impl Stamp {
 
     /// Says that the installation is complete.
     pub(crate) fn write(&self) -> Outcome {
-        fs::write(&self.file, &self.inputs)
-            .map_err(|error| Failure::new(format!("could not write {}: {error}", self.file.display())))
+        files::write(&self.file, &self.inputs, READABLE)
     }
 }
 
 fn lock(path: &Path) -> Outcome<File> {
-    let failed = |error| Failure::new(format!("could not lock {}: {error}", path.display()));
+    let failed = |error| files::failed("lock", path, &error);
     if let Some(folder) = path.parent() {
         fs::create_dir_all(folder).map_err(failed)?;
     }
@@ -67,15 +67,11 @@ fn lock(path: &Path) -> Outcome<File> {
 pub(crate) fn clear(path: &Path) -> Outcome {
     match fs::remove_dir_all(path) {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-            return Err(Failure::new(format!(
-                "could not clear {}: {error}",
-                path.display()
-            )));
+            return Err(files::failed("clear", path, &error));
         }
         _ => {}
     }
-    fs::create_dir_all(path)
-        .map_err(|error| Failure::new(format!("could not make {}: {error}", path.display())))
+    fs::create_dir_all(path).map_err(|error| files::failed("make", path, &error))
 }
 
 #[cfg(test)]
