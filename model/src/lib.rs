@@ -5,6 +5,7 @@
 
 pub mod ids;
 pub mod limits;
+pub mod otlp;
 pub mod size;
 pub mod time;
 pub mod trace_header;

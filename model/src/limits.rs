@@ -46,3 +46,7 @@ pub const CUT_FRAMES_KEPT: usize = 32;
 pub const CUT_EXCEPTIONS_KEPT: usize = 16;
 /// Annotations left of a document that is cut: X-Ray indexes as many of a trace.
 pub const CUT_ANNOTATIONS_KEPT: usize = 50;
+
+/// Levels of lists and maps that an attribute of a span may have; a span with more is rejected. Destinations that are
+/// built on prost refuse a whole request with more than 100 nested messages, and a level takes up to three.
+pub const ATTRIBUTE_DEPTH_MAX: usize = 16;
