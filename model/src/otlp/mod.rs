@@ -7,6 +7,9 @@ mod protobuf;
 pub mod decode;
 pub mod encode;
 
+pub mod mapping;
+mod rows;
+
 #[cfg(test)]
 mod generated;
 #[cfg(test)]
