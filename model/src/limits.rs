@@ -50,3 +50,7 @@ pub const CUT_ANNOTATIONS_KEPT: usize = 50;
 /// Levels of lists and maps that an attribute of a span may have; a span with more is rejected. Destinations that are
 /// built on prost refuse a whole request with more than 100 nested messages, and a level takes up to three.
 pub const ATTRIBUTE_DEPTH_MAX: usize = 16;
+/// Largest span that is taken, in bytes: what AWS's OTLP endpoint takes. A larger one is rejected.
+pub const SPAN_MAX_BYTES: usize = 200 * 1024;
+/// Looks for the ends of requests that follow each other in one datagram; behind them the rest is one request.
+pub const REQUESTS_PER_DATAGRAM_MAX: usize = 64;

@@ -3,9 +3,17 @@
 pub mod span;
 
 mod protobuf;
+mod schema;
 
 pub mod decode;
 pub mod encode;
+
+pub mod json;
+pub mod request;
+pub mod scan;
+
+pub mod answer;
+pub mod datagram;
 
 pub mod mapping;
 mod rows;

@@ -8,7 +8,7 @@ pub mod runtime_error;
 pub mod segment_document;
 pub mod stack_frame;
 pub mod telemetry;
-mod text;
+pub(crate) mod text;
 pub mod trouble;
 pub mod udp_frame;
 pub mod xray_api;

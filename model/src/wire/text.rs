@@ -7,7 +7,7 @@ use serde::de::{Deserialize, Deserializer, Visitor};
 
 /// See the module.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Text<'de>(pub(super) Cow<'de, str>);
+pub(crate) struct Text<'de>(pub(crate) Cow<'de, str>);
 
 impl AsRef<str> for Text<'_> {
     fn as_ref(&self) -> &str {
