@@ -3,6 +3,7 @@
 pub mod call_body;
 pub mod document_scan;
 pub mod done;
+pub(crate) mod object;
 pub mod oversize;
 pub mod runtime_error;
 pub mod segment_document;

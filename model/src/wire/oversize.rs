@@ -11,7 +11,6 @@
 //! - What is not cut keeps its bytes: numbers and unknown members are never printed anew.
 
 mod mark;
-mod object;
 mod trim;
 
 #[cfg(test)]
@@ -24,10 +23,10 @@ use std::rc::Rc;
 use serde_json::value::RawValue;
 
 use super::document_scan::{self, Refusal};
+use super::object::Object;
 use crate::ids::SegmentId;
 use crate::limits::{CUT_DEPTH_MAX, CUT_MARK_MAX_BYTES, OVERSIZE_MAX_BYTES, SEGMENT_DOCUMENT_MAX_BYTES};
 use mark::Mark;
-use object::Object;
 
 /// A document in parts.
 #[derive(Debug, Clone, PartialEq, Eq)]

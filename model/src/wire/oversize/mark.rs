@@ -5,8 +5,8 @@
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
+use super::super::object::Object;
 use super::Trimmed;
-use super::object::Object;
 use super::trim::shorten;
 use crate::limits::{CUT_NAME_MAX_BYTES, CUT_NAMES_MAX};
 

@@ -4,9 +4,9 @@ use std::collections::BTreeSet;
 
 use serde_json::value::RawValue;
 
+use super::super::object::{Member, Object};
 use super::Trimmed;
 use super::mark::Mark;
-use super::object::{Member, Object};
 use crate::limits::{CUT_ANNOTATIONS_KEPT, CUT_EXCEPTIONS_KEPT, CUT_FRAMES_KEPT, CUT_TEXT_KEPT_BYTES};
 
 /// What X-Ray needs, and what tells most in least: never given up.

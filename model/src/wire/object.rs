@@ -6,41 +6,59 @@ use std::fmt;
 use serde::de::{Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
-use super::super::text::Text;
+use super::text::Text;
 
 /// One member.
 #[derive(Debug, Clone)]
-pub(super) struct Member<'a> {
+pub(crate) struct Member<'a> {
     /// The name as it stands, with its quotes.
     key: Cow<'a, str>,
     /// The name as it reads.
-    pub(super) name: Cow<'a, str>,
+    pub(crate) name: Cow<'a, str>,
     /// The value as it stands.
-    pub(super) value: Cow<'a, str>,
+    pub(crate) value: Cow<'a, str>,
 }
 
-impl Member<'_> {
+impl<'a> Member<'a> {
     /// Its bytes, with colon and comma.
-    pub(super) fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.key.len() + self.value.len() + 2
     }
 
     /// The name as it stands, without its quotes.
-    pub(super) fn bare_key(&self) -> &str {
+    pub(crate) fn bare_key(&self) -> &str {
         self.key.trim_matches('"')
+    }
+
+    /// The value as it stands, if it was read and not set.
+    pub(crate) fn read(&self) -> Option<&'a str> {
+        match self.value {
+            Cow::Borrowed(value) => Some(value),
+            Cow::Owned(_) => None,
+        }
+    }
+
+    /// Writes it with another value behind the members of an object that `out` holds.
+    pub(crate) fn write(&self, value: &str, out: &mut String) {
+        if !matches!(out.chars().next_back(), None | Some('{')) {
+            out.push(',');
+        }
+        out.push_str(&self.key);
+        out.push(':');
+        out.push_str(value);
     }
 }
 
 /// See the module.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Object<'a> {
+pub(crate) struct Object<'a> {
     /// In their order.
-    pub(super) members: Vec<Member<'a>>,
+    pub(crate) members: Vec<Member<'a>>,
 }
 
 impl<'a> Object<'a> {
     /// Reads an object; none from anything else.
-    pub(super) fn read(text: &'a str) -> Option<Self> {
+    pub(crate) fn read(text: &'a str) -> Option<Self> {
         let mut reader = serde_json::Deserializer::from_str(text);
         let object = reader.deserialize_map(Members).ok()?;
         reader.end().ok()?;
@@ -48,35 +66,30 @@ impl<'a> Object<'a> {
     }
 
     /// A member's value as it stands. The last of several equal ones counts, as in the scan.
-    pub(super) fn value(&self, name: &str) -> Option<&str> {
+    pub(crate) fn value(&self, name: &str) -> Option<&str> {
         let member = self.members.iter().rfind(|member| member.name == name)?;
         Some(&member.value)
     }
 
     /// A member's text.
-    pub(super) fn text(&self, name: &str) -> Option<Cow<'_, str>> {
-        serde_json::from_str::<Text<'_>>(self.value(name)?)
-            .ok()
-            .map(|text| text.0)
+    pub(crate) fn text(&self, name: &str) -> Option<Cow<'_, str>> {
+        text(self.value(name)?)
     }
 
     /// Takes every member of this name out; the value of the last.
-    pub(super) fn take(&mut self, name: &str) -> Option<&'a str> {
+    pub(crate) fn take(&mut self, name: &str) -> Option<&'a str> {
         let taken = self.members.extract_if(.., |member| member.name == name).last();
-        match taken?.value {
-            Cow::Borrowed(value) => Some(value),
-            Cow::Owned(_) => None,
-        }
+        taken?.read()
     }
 
     /// Puts a member at the end, in the place of every one of the same name.
-    pub(super) fn set(&mut self, name: &'static str, value: String) {
+    pub(crate) fn set(&mut self, name: &'static str, value: String) {
         self.members.retain(|member| member.name != name);
         self.members.push(member(name, value));
     }
 
     /// Makes a nested subsegment a document of its own.
-    pub(super) fn stand_alone(&mut self, trace: &str, parent: &str) {
+    pub(crate) fn stand_alone(&mut self, trace: &str, parent: &str) {
         let own = [
             member("type", r#""subsegment""#.into()),
             member("trace_id", format!("\"{trace}\"")),
@@ -88,21 +101,16 @@ impl<'a> Object<'a> {
     }
 
     /// The bytes it is written in.
-    pub(super) fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         2 + self.members.iter().map(Member::len).sum::<usize>()
     }
 
     /// The object as text.
-    pub(super) fn write(&self) -> String {
+    pub(crate) fn write(&self) -> String {
         let mut text = String::with_capacity(self.len());
         text.push('{');
-        for (place, member) in self.members.iter().enumerate() {
-            if place > 0 {
-                text.push(',');
-            }
-            text.push_str(&member.key);
-            text.push(':');
-            text.push_str(&member.value);
+        for member in &self.members {
+            member.write(&member.value, &mut text);
         }
         text.push('}');
         text
@@ -115,6 +123,11 @@ fn member<'a>(name: &'static str, value: String) -> Member<'a> {
         name: name.into(),
         value: value.into(),
     }
+}
+
+/// What a JSON string says; none if it is something else.
+pub(crate) fn text(value: &str) -> Option<Cow<'_, str>> {
+    serde_json::from_str::<Text<'_>>(value).ok().map(|text| text.0)
 }
 
 struct Members;
