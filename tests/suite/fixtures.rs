@@ -5,6 +5,7 @@
 mod datagrams;
 mod headers;
 mod segments;
+mod span_documents;
 mod telemetry;
 
 use std::io::Write;

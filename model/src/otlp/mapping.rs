@@ -48,7 +48,7 @@ impl Row {
 /// What a member holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Shape {
-    /// A text; numbers and truths are written out.
+    /// A text; whole numbers and truths are written out.
     Text,
     /// A whole number; a text of digits is read as one.
     Integer,
@@ -69,7 +69,7 @@ pub enum When {
     Always,
     /// In segments, not in subsegments: facts of the host and the process.
     Segment,
-    /// The span tells of HTTP: it has a method, a status, a URL or a part of one.
+    /// The span tells of HTTP: an attribute begins with `http.` or `url.`, or is the first of such a row.
     Http,
     /// `db.system.name` or `db.system` is one of [`SQL_SYSTEMS`].
     Sql,
@@ -92,6 +92,12 @@ pub enum When {
 /// How a member is found where no attribute holds it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Rule {
+    /// HTTP's status is the caller's mistake.
+    Error,
+    /// HTTP's status says that there were too many requests.
+    Throttle,
+    /// HTTP's status is the service's failure; without one, the span's own is an error.
+    Fault,
     /// By the platform's name.
     Origin,
     /// Put together from scheme, host, port and path.
@@ -118,14 +124,17 @@ impl Rule {
     /// The rule, for people.
     pub const fn text(self) -> &'static str {
         match self {
+            Self::Error => "HTTP's status is 4xx",
+            Self::Throttle => "HTTP's status is 429",
+            Self::Fault => "HTTP's status is 5xx; neither 4xx nor 5xx, and the span's status is Error",
             Self::Origin => {
                 "by `cloud.platform`: `aws_lambda` (or a `faas.name`) is `AWS::Lambda::Function`, `aws_ec2` `AWS::EC2::Instance`, `aws_ecs` `AWS::ECS::Container` (with `aws.ecs.launchtype` `AWS::ECS::EC2` or `AWS::ECS::Fargate`), `aws_eks` `AWS::EKS::Container`, `aws_elastic_beanstalk` `AWS::ElasticBeanstalk::Environment`, `aws_app_runner` `AWS::AppRunner::Service`; on segments, unless another cloud is named"
             }
             Self::Url => {
-                "put together from scheme, host, port (unless the scheme's own) and path; never without a host"
+                "put together from scheme (`https` of port 443, else `http`), host, port (unless the scheme's own) and path; never without a host"
             }
             Self::Forwarded => {
-                "true if the client's address came from an attribute of the request and no peer's address is known"
+                "of segments: true if the client's address came from an attribute of the request and no peer's address is known"
             }
             Self::Size => {
                 "`messaging.message_payload_size_bytes` where `message.type` is `RECEIVED`, of the span or one of its events"
@@ -170,6 +179,10 @@ pub const METADATA_PREFIX: &str = "aws.xray.metadata.";
 pub const RESOURCE_PREFIX: &str = "otel.resource.";
 /// The namespace of metadata that has none.
 pub const DEFAULT_NAMESPACE: &str = "default";
+/// The namespace of metadata with the stacks that were not taken apart, by their exception's id.
+pub const STACKS_NAMESPACE: &str = "exception.stacktrace";
+/// The attribute that holds, as JSON, the members of a document that no other says.
+pub const UNSAID: &str = "aws.xray.document";
 /// Whether a segment is still open.
 pub const IN_PROGRESS: &str = "aws.xray.inprogress";
 /// The event that tells of an exception.
@@ -218,11 +231,7 @@ pub const COMPUTED: &[(&str, &str)] = &[
     ),
     (
         "namespace",
-        "`aws` if `rpc.system` (`rpc.system.name`) is `aws-api` or the name came from `aws.service`; else `remote` for CLIENT, and for a subsegment of PRODUCER or CONSUMER with `aws.remote.service`",
-    ),
-    (
-        "error, throttle, fault",
-        "by the HTTP status: 4xx is `error`, 429 `throttle` as well, 5xx `fault`; without one, status Error is `fault`",
+        "of subsegments: `aws` if `rpc.system` (`rpc.system.name`) is `aws-api` or the name came from `aws.service`; else `remote` for CLIENT, and for PRODUCER and CONSUMER with `aws.remote.service`",
     ),
     (
         "cause.exceptions",

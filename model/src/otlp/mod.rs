@@ -18,6 +18,8 @@ pub mod datagram;
 pub mod mapping;
 mod rows;
 
+pub mod to_segment;
+
 #[cfg(test)]
 mod generated;
 #[cfg(test)]

@@ -66,6 +66,9 @@ impl Row {
 
 /// The table. Rows of one object stand together.
 pub const ROWS: &[Row] = &[
+    text("error").of(Shape::Flag).rule(Rule::Error),
+    text("throttle").of(Shape::Flag).rule(Rule::Throttle),
+    text("fault").of(Shape::Flag).rule(Rule::Fault),
     text("origin").span(&["aws.xray.origin"]).rule(Rule::Origin),
     text("resource_arn").span(&["aws.xray.resource_arn"]),
     text("user").span(&["enduser.id", "user.id"]),
@@ -141,6 +144,7 @@ pub const ROWS: &[Row] = &[
         .span(&["aws.dynamodb.table_names"])
         .rule(Rule::SeveralTables)
         .stays(),
+    aws("aws.function_arn").span(&["aws.lambda.invoked_arn"]),
     aws("aws.function_arn")
         .resource(&["cloud.resource_id", "faas.id"])
         .when(When::Lambda),
@@ -212,7 +216,18 @@ pub const ROWS: &[Row] = &[
     text("service.runtime_version")
         .resource(&["process.runtime.version"])
         .when(When::Segment),
-    sql("sql.url").span(&["aws.xray.sql.url"]).rule(Rule::DatabaseUrl),
+    sql("sql.url")
+        .span(&["aws.xray.sql.url"])
+        .rule(Rule::DatabaseUrl)
+        .parts(&[
+            "server.address",
+            "server.port",
+            "net.peer.name",
+            "net.peer.port",
+            "net.peer.ip",
+            "db.namespace",
+            "db.name",
+        ]),
     sql("sql.connection_string").rule(Rule::Connection).parts(&[
         "db.connection_string",
         "db.namespace",

@@ -82,6 +82,11 @@ impl<'a> Object<'a> {
         taken?.read()
     }
 
+    /// A member's value as it was read. The last of several equal ones counts.
+    pub(crate) fn read_value(&self, name: &str) -> Option<&'a str> {
+        self.members.iter().rfind(|member| member.name == name)?.read()
+    }
+
     /// Puts a member at the end, in the place of every one of the same name.
     pub(crate) fn set(&mut self, name: &'static str, value: String) {
         self.members.retain(|member| member.name != name);

@@ -1,0 +1,150 @@
+//! What is known of a span, and which of its attributes a member has taken.
+
+use super::super::mapping::{ROWS, Row, SQL_SYSTEMS, When};
+use super::super::span::{Attribute, Kind, Resource, Span, Value};
+use super::shape::Aspect;
+
+/// A span with its resource, as one document tells it.
+pub(super) struct Known<'a> {
+    pub(super) span: &'a Span<'a>,
+    pub(super) resource: &'a Resource<'a>,
+    pub(super) aspect: Aspect,
+    /// By the attribute's place: a member tells it.
+    taken: Vec<bool>,
+    pub(super) is_http: bool,
+    pub(super) is_sql: bool,
+    pub(super) is_aws_cloud: bool,
+    pub(super) is_aws_call: bool,
+    pub(super) is_lambda: bool,
+}
+
+impl<'a> Known<'a> {
+    pub(super) fn new(span: &'a Span<'a>, resource: &'a Resource<'a>, aspect: Aspect) -> Self {
+        let taken = vec![false; span.attributes.len()];
+        let mut known = Self {
+            span,
+            resource,
+            aspect,
+            taken,
+            is_http: false,
+            is_sql: false,
+            is_aws_cloud: true,
+            is_aws_call: false,
+            is_lambda: is_lambda(resource),
+        };
+        known.is_http = span
+            .attributes
+            .iter()
+            .any(|attribute| tells_of_http(&attribute.key));
+        known.is_sql = known
+            .text("db.system.name")
+            .or_else(|| known.text("db.system"))
+            .is_some_and(is_sql);
+        known.is_aws_cloud = known
+            .of_resource("cloud.provider")
+            .is_none_or(|provider| provider == "aws");
+        known.is_aws_call = is_aws_call(span);
+        known
+    }
+
+    /// The attribute's place and value. The first of two equal keys counts.
+    pub(super) fn find(&self, key: &str) -> Option<(usize, &'a Value<'a>)> {
+        let mut attributes = self.span.attributes.iter().enumerate();
+        let (place, attribute) = attributes.find(|(_, attribute)| attribute.key == key)?;
+        Some((place, &attribute.value))
+    }
+
+    pub(super) fn value(&self, key: &str) -> Option<&'a Value<'a>> {
+        Some(self.find(key)?.1)
+    }
+
+    /// An attribute's text, if it is one and not empty.
+    pub(super) fn text(&self, key: &str) -> Option<&'a str> {
+        text(&self.span.attributes, key)
+    }
+
+    /// The first of the attributes that is a text.
+    pub(super) fn first_text(&self, keys: &[&str]) -> Option<&'a str> {
+        keys.iter().find_map(|key| self.text(key))
+    }
+
+    /// The text of an attribute of the resource.
+    pub(super) fn of_resource(&self, key: &str) -> Option<&'a str> {
+        text(&self.resource.attributes, key)
+    }
+
+    pub(super) fn take(&mut self, place: usize) {
+        if let Some(taken) = self.taken.get_mut(place) {
+            *taken = true;
+        }
+    }
+
+    pub(super) fn is_taken(&self, place: usize) -> bool {
+        self.taken.get(place).copied().unwrap_or_default()
+    }
+
+    /// HTTP's status, if the span tells it.
+    pub(super) fn http_status(&self) -> Option<i64> {
+        let value = self
+            .value("http.response.status_code")
+            .or_else(|| self.value("http.status_code"))?;
+        whole(value)
+    }
+}
+
+/// The text of an attribute, if it is one and not empty.
+pub(super) fn text<'a>(attributes: &'a [Attribute<'_>], key: &str) -> Option<&'a str> {
+    let value = find(attributes, key)?;
+    value.as_text().filter(|text| !text.is_empty())
+}
+
+/// The first attribute of this name.
+pub(super) fn find<'a, 'b>(attributes: &'a [Attribute<'b>], key: &str) -> Option<&'a Value<'b>> {
+    let attribute = attributes.iter().find(|attribute| attribute.key == key)?;
+    Some(&attribute.value)
+}
+
+/// A whole number, or a text of digits.
+pub(super) fn whole(value: &Value<'_>) -> Option<i64> {
+    match value {
+        Value::Integer(number) => Some(*number),
+        Value::Text(text) => text.trim().parse().ok(),
+        _ => None,
+    }
+}
+
+/// Whether the call goes to AWS.
+pub(super) fn is_aws_call(span: &Span<'_>) -> bool {
+    let system = text(&span.attributes, "rpc.system").or_else(|| text(&span.attributes, "rpc.system.name"));
+    system == Some("aws-api")
+}
+
+/// Whether the process runs in Lambda.
+pub(super) fn is_lambda(resource: &Resource<'_>) -> bool {
+    match text(&resource.attributes, "cloud.platform") {
+        Some(platform) => platform == "aws_lambda",
+        None => {
+            text(&resource.attributes, "faas.name").is_some() && {
+                let provider = text(&resource.attributes, "cloud.provider");
+                provider.is_none_or(|provider| provider == "aws")
+            }
+        }
+    }
+}
+
+/// Whether another service is on the other side.
+pub(super) const fn calls_out(kind: Kind) -> bool {
+    matches!(kind, Kind::Client | Kind::Producer | Kind::Consumer)
+}
+
+fn is_sql(system: &str) -> bool {
+    SQL_SYSTEMS.iter().any(|known| known.eq_ignore_ascii_case(system))
+}
+
+fn tells_of_http(key: &str) -> bool {
+    let mut first = ROWS
+        .iter()
+        .filter(|row| row.when == When::Http)
+        .filter_map(Row::written);
+    key.starts_with("http.") || key.starts_with("url.") || first.any(|own| own == key)
+}

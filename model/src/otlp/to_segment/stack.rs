@@ -1,0 +1,73 @@
+//! The text of a stack, taken apart as its language prints it.
+//!
+//! Borrows from the text. What is not surely a frame is passed over; a text without any frame stays whole among the
+//! metadata.
+
+mod lines;
+mod nested;
+
+use std::borrow::Cow;
+
+/// One call of a stack.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) struct Frame<'a> {
+    /// The file.
+    pub(super) path: &'a str,
+    /// The line in it; 0 if it is not told.
+    pub(super) line: u32,
+    /// The function or method.
+    pub(super) label: &'a str,
+}
+
+/// An exception of a stack's text. Each but the first caused the one before it.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(super) struct Thrown<'a> {
+    /// Its type; of the first, the event's attributes know it better.
+    pub(super) kind: &'a str,
+    /// What it says.
+    pub(super) message: Cow<'a, str>,
+    /// The innermost first.
+    pub(super) frames: Vec<Frame<'a>>,
+    /// Frames that the text says it leaves out.
+    pub(super) truncated: u32,
+}
+
+impl<'a> Thrown<'a> {
+    /// An exception as it is announced: `type: message`.
+    pub(super) fn announced(text: &'a str) -> Self {
+        let (kind, message) = text.split_once(": ").unwrap_or((text.trim_end_matches(':'), ""));
+        Self {
+            kind,
+            message: Cow::Borrowed(message),
+            ..Self::default()
+        }
+    }
+}
+
+/// What a text tells.
+#[derive(Debug, PartialEq, Eq, Default)]
+pub(super) struct Stack<'a> {
+    /// The exception, then what caused it, and so on; never empty.
+    pub(super) chain: Vec<Thrown<'a>>,
+    /// The text tells more than what was understood of it.
+    pub(super) is_partial: bool,
+}
+
+/// Takes a text apart.
+pub(super) fn read<'a>(text: &'a str, language: &str) -> Stack<'a> {
+    let mut chain = match language {
+        "python" => nested::python(text),
+        "dotnet" => nested::dotnet(text),
+        "go" => vec![lines::go(text)],
+        "rust" => vec![lines::rust(text)],
+        "ruby" => vec![lines::each(text, lines::ruby)],
+        "javascript" | "nodejs" | "webjs" => vec![lines::each(text, lines::javascript)],
+        _ => nested::java(text),
+    };
+    let mut is_partial = false;
+    if chain.iter().all(|thrown| thrown.frames.is_empty()) {
+        chain = vec![lines::each(text, lines::any)];
+        is_partial = true;
+    }
+    Stack { chain, is_partial }
+}
