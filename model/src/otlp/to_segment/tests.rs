@@ -2,6 +2,7 @@
 
 mod cases;
 mod members;
+mod others;
 mod properties;
 mod stacks;
 
