@@ -1,10 +1,11 @@
 //! Joins adapters and engine, and runs the loop: one closed list of events, one place that performs effects.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 
 use serde_json::Value;
-use tokio::sync::mpsc;
 use tokio::sync::mpsc::error::TrySendError;
+use tokio::sync::{Notify, mpsc};
 
 use crate::clock::{Alarm, Clock};
 use crate::defect::Defect;
@@ -16,7 +17,7 @@ use crate::logging::{Line, Log};
 use crate::memory::{MemoryReader, heap};
 use crate::outbound::task::{Done, Job};
 use crate::pipeline::engine::Engine;
-use crate::pipeline::event::{Delivery, Effect, Event};
+use crate::pipeline::event::{Delivery, Effect, Event, Posted};
 use crate::pipeline::filing::Filed;
 use crate::pipeline::memory::Reading;
 use crate::pipeline::runtime_sign::RuntimeSign;
@@ -31,7 +32,7 @@ pub struct Queues {
     /// From Lambda.
     pub signals: mpsc::Receiver<(Signal, Gate)>,
     /// From the TCP side of the daemon's port.
-    pub posted: mpsc::Receiver<Vec<String>>,
+    pub posted: mpsc::Receiver<Posted>,
     /// From the telemetry listener.
     pub deliveries: mpsc::Receiver<Delivery>,
     /// To the outbound.
@@ -40,6 +41,8 @@ pub struct Queues {
     pub done: mpsc::Receiver<Done>,
     /// From the Runtime API proxy, where there is one.
     pub signs: Option<SignReceiver>,
+    /// To whoever asks X-Ray for samplers: what is known is from before a snapshot.
+    pub restored: Arc<Notify>,
 }
 
 /// See the module.
@@ -109,7 +112,7 @@ impl App {
                     None => self.lose_outbound(),
                 },
                 // Before the records: who posted has its answer, so this is older than the end of the invocation.
-                Some(documents) = self.queues.posted.recv() => Event::Posted(documents),
+                Some(posted) = self.queues.posted.recv() => Event::Posted(posted),
                 sign = next_sign(self.queues.signs.as_mut()) => Event::Runtime(sign),
                 Some(delivery) = self.queues.deliveries.recv() => Event::Delivered(delivery),
                 () = arrived(self.socket.as_ref(), &self.backlog) => self.look(),
@@ -130,8 +133,8 @@ impl App {
 
     /// Documents that were posted, or the next few datagrams, after the socket was emptied as far as it goes.
     fn look(&mut self) -> Event {
-        if let Ok(documents) = self.queues.posted.try_recv() {
-            return Event::Posted(documents);
+        if let Ok(posted) = self.queues.posted.try_recv() {
+            return Event::Posted(posted);
         }
         self.backlog
             .set_room(self.engine.room().get().try_into().unwrap_or(usize::MAX));
@@ -191,7 +194,10 @@ impl App {
                 match effect {
                     Effect::Send(batch, wait) => steps.extend(self.ask(Job::Send(batch, wait))),
                     Effect::Tell(record, wait) => steps.extend(self.ask(Job::Tell(record, wait))),
-                    Effect::Forget => steps.extend(self.ask(Job::Forget)),
+                    Effect::Forget => {
+                        self.queues.restored.notify_one();
+                        steps.extend(self.ask(Job::Forget));
+                    }
                     Effect::Drain => steps.push_back(Step::Drain {
                         at_most: DATAGRAMS_AT_THE_END,
                     }),

@@ -124,6 +124,13 @@ pub const DOCUMENT_BODIES: usize = 2;
 /// Requests with documents waiting for the engine; at the limit their senders wait for the answer.
 pub const DOCUMENT_QUEUE: usize = 1;
 
+/// Largest body of a sampler's request; a larger one is answered 413. The statistics of 25 rules, and as many of their
+/// anomalies, take 12 KiB.
+pub const SAMPLING_BODY_MAX: usize = 64 * 1024;
+/// Requests of samplers at once; a further one is answered 429. They are put to X-Ray one after another, and one silence
+/// is an answer to all of them.
+pub const SAMPLING_ASKS: usize = 8;
+
 /// Connections a listener serves at once. For a further one the oldest without a request is closed; if all are
 /// within a request it waits.
 pub const HTTP_CONNECTIONS: usize = 32;

@@ -5,6 +5,7 @@
 use std::hash::{BuildHasher, RandomState};
 use std::path::Path;
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::Duration;
 
 use lambda_runtime_api_client::PooledClient;
@@ -12,7 +13,7 @@ use model::size::ByteCount;
 use model::time::Timestamp;
 use model::wire::telemetry::{Delivery, InitKind};
 use rustls::RootCertStore;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{Notify, mpsc, oneshot};
 
 use crate::app::{App, Queues};
 use crate::clock::Clock;
@@ -21,14 +22,16 @@ use crate::inbound::telemetry::TelemetryListener;
 use crate::inbound::udp::DatagramSocket;
 use crate::lambda::lifecycle::{self, Gate, Signal, Signals};
 use crate::lambda::subscribe::{SubscribeError, subscribe};
-use crate::limits::{DOCUMENT_QUEUE, SUBSCRIBE_MAX, TELEMETRY_QUEUE};
+use crate::limits::{DOCUMENT_QUEUE, SAMPLING_ASKS, SUBSCRIBE_MAX, TELEMETRY_QUEUE};
 use crate::logging::{Level, Line, Log};
 use crate::outbound::credentials::CredentialSource;
 use crate::outbound::endpoint::Endpoint;
 use crate::outbound::error::one_line;
+use crate::outbound::sampling::{self, Way};
 use crate::outbound::xray::XraySender;
 use crate::outbound::{authorities, task};
 use crate::pipeline::engine::{Config, Engine};
+use crate::pipeline::event::Posted;
 use crate::pipeline::identity::Emission;
 use crate::pipeline::metrics::OwnInit;
 use crate::pipeline::outcome::Failure;
@@ -131,9 +134,10 @@ async fn trace(setup: Setup, subscribed: oneshot::Sender<()>) {
         signs,
     } = setup;
     settings.defect.inspect(|defect| defect.play_at_start());
-    let (document_sender, posted) = mpsc::channel(DOCUMENT_QUEUE);
+    let (post, posted) = mpsc::channel(DOCUMENT_QUEUE);
+    let restored = Arc::<Notify>::default();
     if let Some(documents) = documents {
-        tokio::spawn(documents.serve(document_sender));
+        serve_documents(documents, &settings, post, Arc::clone(&restored));
     }
     let (delivery_sender, deliveries) = mpsc::channel(TELEMETRY_QUEUE);
     let is_subscribed = listen(listener, &extension_id, delivery_sender, log).await;
@@ -169,12 +173,35 @@ async fn trace(setup: Setup, subscribed: oneshot::Sender<()>) {
             jobs,
             done,
             signs,
+            restored,
         },
         log,
     );
     app.keep_files(Store::new(&settings.temporary, settings.spill_limit));
     app.inject(settings.defect);
     app.run(is_subscribed).await;
+}
+
+/// Serves the TCP side of the daemon's port, and answers samplers' questions.
+fn serve_documents(
+    documents: DocumentListener,
+    settings: &Settings,
+    posted: mpsc::Sender<Posted>,
+    restored: Arc<Notify>,
+) {
+    let (asker, questions) = mpsc::channel(SAMPLING_ASKS);
+    let way = Way {
+        endpoint: settings.endpoint.clone(),
+        credentials: settings.credentials.clone(),
+        authorities: settings.authorities.clone(),
+    };
+    let queues = sampling::Queues {
+        questions,
+        restored,
+        notes: posted.clone(),
+    };
+    tokio::spawn(sampling::work(way, queues));
+    tokio::spawn(documents.serve(posted, asker));
 }
 
 /// lambda-extension panics where the Runtime API's address is missing or cannot be read.

@@ -39,6 +39,7 @@ fn laden(temporary: &Temporary) -> (App, mpsc::Receiver<Job>) {
         jobs,
         done: mpsc::channel(1).1,
         signs: None,
+        restored: Arc::default(),
     };
     let mut app = App::new(engine, None, queues, Log { level: Level::Error });
     app.keep_files(Store::new(&temporary.0, SPILL_LIMIT));

@@ -1,6 +1,7 @@
 //! The TCP side of the X-Ray daemon's port: `POST /TraceSegments` as the X-Ray API takes it.
 //!
-//! For documents that no datagram carries. Signatures are not looked at: only this sandbox reaches the port.
+//! For documents that no datagram carries, and for samplers' questions. Signatures are not looked at: only this sandbox
+//! reaches the port.
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -13,24 +14,19 @@ use hyper::header::{ALLOW, CONTENT_TYPE, HeaderValue};
 use hyper::{Method, Request, Response, StatusCode};
 use model::wire::document_scan;
 use model::wire::oversize;
+use model::wire::sampling::{GET_SAMPLING_RULES_PATH, GET_SAMPLING_TARGETS_PATH};
 use model::wire::xray_api::{
     PUT_TRACE_SEGMENTS_PATH, PutTraceSegments, PutTraceSegmentsAnswer, UnprocessedTraceSegment,
 };
 use tokio::net::TcpListener;
-use tokio::sync::{Semaphore, mpsc};
+use tokio::sync::{Semaphore, mpsc, oneshot};
 
 use super::http::{self, NoBody};
-use crate::limits::{DOCUMENT_BODIES, DOCUMENT_BODY_MAX};
+use crate::limits::{DOCUMENT_BODIES, DOCUMENT_BODY_MAX, SAMPLING_ASKS, SAMPLING_BODY_MAX};
+use crate::pipeline::event::Posted;
+use crate::pipeline::sampler::{Ask, Question, Reply};
 
-/// What SDKs ask for at the daemon's port before they sample. Without rules they use their own default; in Lambda
-/// the header decides and they never ask.
-const NO_RULES: [(&str, &str); 2] = [
-    ("/GetSamplingRules", r#"{"SamplingRuleRecords":[]}"#),
-    (
-        "/SamplingTargets",
-        r#"{"SamplingTargetDocuments":[],"LastRuleModification":0,"UnprocessedStatistics":[]}"#,
-    ),
-];
+const ERROR_TYPE: &str = "x-amzn-errortype";
 
 /// A bound listener.
 pub struct DocumentListener {
@@ -57,20 +53,28 @@ impl DocumentListener {
         self.listener.local_addr()
     }
 
-    /// Serves until nobody takes documents any more.
-    pub async fn serve(self, posted: mpsc::Sender<Vec<String>>) {
+    /// Serves until nobody takes documents any more. Samplers' `questions` are answered by whoever takes them.
+    pub async fn serve(self, posted: mpsc::Sender<Posted>, questions: Questions) {
         let desk = Desk {
             posted,
+            questions,
+            asking: Arc::new(Semaphore::new(SAMPLING_ASKS)),
             bodies: Arc::new(Semaphore::new(DOCUMENT_BODIES)),
         };
         http::serve(self.listener, http::Desk::Documents(desk)).await;
     }
 }
 
+/// Samplers' questions, with room for [`SAMPLING_ASKS`].
+pub type Questions = mpsc::Sender<Box<Ask<oneshot::Sender<Reply>>>>;
+
 /// Takes documents in.
 #[derive(Clone)]
 pub(super) struct Desk {
-    posted: mpsc::Sender<Vec<String>>,
+    posted: mpsc::Sender<Posted>,
+    questions: Questions,
+    /// Each question that is not answered yet has a permit.
+    asking: Arc<Semaphore>,
     /// Each body in memory has a permit.
     bodies: Arc<Semaphore>,
 }
@@ -81,15 +85,18 @@ impl Desk {
     }
 
     pub(super) async fn answer(&self, request: Request<Incoming>) -> Response<Full<Bytes>> {
-        let path = request.uri().path();
-        let no_rules = NO_RULES.iter().find(|(known, _)| *known == path);
-        if no_rules.is_none() && path != PUT_TRACE_SEGMENTS_PATH {
-            return refusal(
-                StatusCode::NOT_FOUND,
-                "UnknownOperationException",
-                "nothing lies here: this port takes POST /TraceSegments",
-            );
-        }
+        let question = match request.uri().path() {
+            PUT_TRACE_SEGMENTS_PATH => None,
+            GET_SAMPLING_RULES_PATH => Some(Question::Rules),
+            GET_SAMPLING_TARGETS_PATH => Some(Question::Targets),
+            _ => {
+                return refusal(
+                    StatusCode::NOT_FOUND,
+                    "UnknownOperationException",
+                    "nothing lies here: this port takes POST /TraceSegments, /GetSamplingRules and /SamplingTargets",
+                );
+            }
+        };
         if request.method() != Method::POST {
             let mut answer = refusal(
                 StatusCode::METHOD_NOT_ALLOWED,
@@ -101,10 +108,49 @@ impl Desk {
                 .insert(ALLOW, HeaderValue::from_static("POST"));
             return answer;
         }
-        match no_rules {
-            Some((_, answer)) => json(StatusCode::OK, Bytes::from_static(answer.as_bytes())),
+        match question {
+            // Apart from the connection, which most of the time has to do without it.
+            Some(question) => Box::pin(self.ask(question, request)).await,
             None => self.take(request).await,
         }
+    }
+
+    /// Puts a sampler's question to X-Ray.
+    async fn ask(&self, question: Question, request: Request<Incoming>) -> Response<Full<Bytes>> {
+        let Ok(_place) = self.asking.try_acquire() else {
+            return refusal(
+                StatusCode::TOO_MANY_REQUESTS,
+                "ThrottledException",
+                "too many samplers ask at once",
+            );
+        };
+        let body = match http::body(request, SAMPLING_BODY_MAX).await {
+            Ok(body) => body,
+            Err(NoBody::TooLarge) => return too_large("the body is over 64 KiB: report fewer rules at once"),
+            Err(NoBody::Broken) => return broken(),
+        };
+        let (waiting, reply) = oneshot::channel();
+        let body = body.into();
+        let ask = Box::new(Ask {
+            question,
+            body,
+            waiting,
+        });
+        if self.questions.send(ask).await.is_err() {
+            return ending();
+        }
+        let Ok(reply) = reply.await else {
+            return ending();
+        };
+        let status = StatusCode::from_u16(reply.status).unwrap_or(StatusCode::BAD_GATEWAY);
+        let mut answer = json(status, reply.body);
+        if let Some(code) = HeaderValue::from_str(&reply.code)
+            .ok()
+            .filter(|code| !code.is_empty())
+        {
+            answer.headers_mut().insert(ERROR_TYPE, code);
+        }
+        answer
     }
 
     async fn take(&self, request: Request<Incoming>) -> Response<Full<Bytes>> {
@@ -113,19 +159,9 @@ impl Desk {
         let body = match http::body(request, DOCUMENT_BODY_MAX).await {
             Ok(body) => body,
             Err(NoBody::TooLarge) => {
-                return refusal(
-                    StatusCode::PAYLOAD_TOO_LARGE,
-                    "InvalidRequestException",
-                    "the body is over 1 MiB: send fewer documents at once",
-                );
+                return too_large("the body is over 1 MiB: send fewer documents at once");
             }
-            Err(NoBody::Broken) => {
-                return refusal(
-                    StatusCode::REQUEST_TIMEOUT,
-                    "InvalidRequestException",
-                    "the body ended early, or did not end in time",
-                );
-            }
+            Err(NoBody::Broken) => return broken(),
         };
         let Ok(request) = serde_json::from_slice::<PutTraceSegments>(&body) else {
             return refusal(
@@ -137,12 +173,8 @@ impl Desk {
         drop(body);
         let documents = request.trace_segment_documents;
         let unprocessed = documents.iter().flat_map(|document| judge(document)).collect();
-        if self.posted.send(documents).await.is_err() {
-            return refusal(
-                StatusCode::SERVICE_UNAVAILABLE,
-                "ServiceUnavailableException",
-                "the extension is ending",
-            );
+        if self.posted.send(Posted::Documents(documents)).await.is_err() {
+            return ending();
         }
         let answer = PutTraceSegmentsAnswer {
             unprocessed_trace_segments: unprocessed,
@@ -182,12 +214,32 @@ fn json(status: StatusCode, body: Bytes) -> Response<Full<Bytes>> {
     answer
 }
 
+fn too_large(message: &str) -> Response<Full<Bytes>> {
+    refusal(StatusCode::PAYLOAD_TOO_LARGE, "InvalidRequestException", message)
+}
+
+fn broken() -> Response<Full<Bytes>> {
+    refusal(
+        StatusCode::REQUEST_TIMEOUT,
+        "InvalidRequestException",
+        "the body ended early, or did not end in time",
+    )
+}
+
+fn ending() -> Response<Full<Bytes>> {
+    refusal(
+        StatusCode::SERVICE_UNAVAILABLE,
+        "ServiceUnavailableException",
+        "the extension is ending",
+    )
+}
+
 /// An error as AWS's services tell one.
 fn refusal(status: StatusCode, code: &'static str, message: &str) -> Response<Full<Bytes>> {
     let body = serde_json::json!({ "__type": code, "Message": message }).to_string();
     let mut answer = json(status, body.into());
     let code = HeaderValue::from_static(code);
-    answer.headers_mut().insert("x-amzn-errortype", code);
+    answer.headers_mut().insert(ERROR_TYPE, code);
     answer
 }
 
@@ -201,14 +253,33 @@ mod tests {
     const DOCUMENT: &str =
         r#"{"name":"x","id":"00f067aa0ba902b7","trace_id":"1-67881233-abcdef012345678812345678"}"#;
 
-    async fn listen() -> (SocketAddr, mpsc::Receiver<Vec<String>>) {
+    async fn listen() -> (SocketAddr, mpsc::Receiver<Posted>) {
+        let (address, posted, mut questions) = listen_to_samplers().await;
+        tokio::spawn(async move { while questions.recv().await.is_some() {} });
+        (address, posted)
+    }
+
+    async fn listen_to_samplers() -> (
+        SocketAddr,
+        mpsc::Receiver<Posted>,
+        mpsc::Receiver<Box<Ask<oneshot::Sender<Reply>>>>,
+    ) {
         let any_port = SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0));
         let listener = DocumentListener::bind(any_port).await.unwrap();
         let address = listener.address().unwrap();
         assert!(address.ip().is_loopback());
         let (sender, posted) = mpsc::channel(8);
-        tokio::spawn(listener.serve(sender));
-        (address, posted)
+        let (asker, questions) = mpsc::channel(SAMPLING_ASKS);
+        tokio::spawn(listener.serve(sender, asker));
+        (address, posted, questions)
+    }
+
+    /// The documents of the next request.
+    async fn next(posted: &mut mpsc::Receiver<Posted>) -> Vec<String> {
+        match posted.recv().await {
+            Some(Posted::Documents(documents)) => documents,
+            other => panic!("{other:?}"),
+        }
     }
 
     fn body(documents: &[&str]) -> Vec<u8> {
@@ -226,7 +297,7 @@ mod tests {
         let (address, mut posted) = listen().await;
         let answer = ask(address, "POST", "/TraceSegments", &body(&[DOCUMENT, "[]"])).await;
         assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
-        assert_eq!(posted.recv().await.unwrap(), [DOCUMENT, "[]"]);
+        assert_eq!(next(&mut posted).await, [DOCUMENT, "[]"]);
     }
 
     #[tokio::test]
@@ -268,7 +339,7 @@ mod tests {
             let answer = ask(address, "POST", "/TraceSegments", &body(&[&document])).await;
             assert!(answer.starts_with(&format!("HTTP/1.1 {status}")), "{answer}");
         }
-        assert_eq!(posted.recv().await.unwrap().len(), 1);
+        assert_eq!(next(&mut posted).await.len(), 1);
         assert!(posted.try_recv().is_err());
     }
 
@@ -277,8 +348,12 @@ mod tests {
         let (address, _posted) = listen().await;
         for (method, path, status, word) in [
             ("GET", "/TraceSegments", 405, "POST"),
+            ("GET", "/GetSamplingRules", 405, "POST"),
+            ("PUT", "/SamplingTargets", 405, "POST"),
             ("POST", "/", 404, "POST /TraceSegments"),
             ("PUT", "/Traces", 404, "POST /TraceSegments"),
+            ("POST", "/SamplingStatisticSummaries", 404, "/SamplingTargets"),
+            ("POST", "/GetSamplingRules/", 404, "/GetSamplingRules"),
         ] {
             let answer = ask(address, method, path, b"").await;
             assert!(answer.starts_with(&format!("HTTP/1.1 {status}")), "{answer}");
@@ -301,12 +376,82 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_sampler_hears_that_there_are_no_rules() {
+    async fn a_samplers_question_is_handed_on_and_its_reply_back() {
+        let (address, _posted, mut questions) = listen_to_samplers().await;
+        for (path, question, reply, head) in [
+            (
+                "/GetSamplingRules",
+                Question::Rules,
+                Reply::success("{}".into()),
+                "HTTP/1.1 200",
+            ),
+            (
+                "/SamplingTargets",
+                Question::Targets,
+                Reply::error(403, "AccessDeniedException", "no"),
+                "HTTP/1.1 403",
+            ),
+        ] {
+            let answering = async {
+                let ask = questions.recv().await.unwrap();
+                assert_eq!((ask.question, &ask.body[..]), (question, &b"{\"a\":1}"[..]));
+                ask.waiting.send(reply.clone()).unwrap();
+            };
+            let (answer, ()) = tokio::join!(ask(address, "POST", path, b"{\"a\":1}"), answering);
+            assert!(answer.starts_with(head), "{answer}");
+            assert!(
+                answer.ends_with(std::str::from_utf8(&reply.body).unwrap()),
+                "{answer}"
+            );
+            assert_eq!(
+                answer.contains("x-amzn-errortype: AccessDeniedException\r\n"),
+                !reply.code.is_empty()
+            );
+            assert_eq!(answer.contains("x-amzn-errortype"), !reply.code.is_empty());
+        }
+    }
+
+    #[tokio::test]
+    async fn a_sampler_that_nobody_answers_hears_so() {
+        // Whoever takes questions drops them, then is gone.
         let (address, _posted) = listen().await;
-        let rules = content(&ask(address, "POST", "/GetSamplingRules", b"{}").await);
-        assert_eq!(rules, json!({ "SamplingRuleRecords": [] }));
-        let targets = content(&ask(address, "POST", "/SamplingTargets", b"{}").await);
-        assert_eq!(targets["LastRuleModification"], 0);
+        let answer = ask(address, "POST", "/GetSamplingRules", b"{}").await;
+        assert!(answer.starts_with("HTTP/1.1 503"), "{answer}");
+        let (address, _posted, questions) = listen_to_samplers().await;
+        drop(questions);
+        let answer = ask(address, "POST", "/GetSamplingRules", b"{}").await;
+        assert!(answer.starts_with("HTTP/1.1 503"), "{answer}");
+        assert!(answer.contains("ServiceUnavailableException"), "{answer}");
+    }
+
+    #[tokio::test]
+    async fn a_samplers_body_is_taken_up_to_its_bound() {
+        let (address, _posted) = listen().await;
+        for (length, status) in [(SAMPLING_BODY_MAX, 503), (SAMPLING_BODY_MAX + 1, 413)] {
+            let answer = ask(address, "POST", "/GetSamplingRules", &vec![b' '; length]).await;
+            assert!(answer.starts_with(&format!("HTTP/1.1 {status}")), "{answer}");
+        }
+    }
+
+    #[tokio::test]
+    async fn so_many_samplers_are_heard_at_once_and_a_further_one_is_sent_away() {
+        let (address, _posted, mut questions) = listen_to_samplers().await;
+        let (mut heard, mut asks) = (Vec::new(), Vec::new());
+        for _ in 0..SAMPLING_ASKS {
+            heard.push(tokio::spawn(async move {
+                ask(address, "POST", "/SamplingTargets", b"{}").await
+            }));
+            asks.push(questions.recv().await.unwrap());
+        }
+        let sent_away = ask(address, "POST", "/SamplingTargets", b"{}").await;
+        assert!(sent_away.starts_with("HTTP/1.1 429"), "{sent_away}");
+        assert!(sent_away.contains("x-amzn-errortype: ThrottledException"));
+        // One that is answered leaves its place to the next.
+        drop(asks.pop());
+        assert!(heard.pop().unwrap().await.unwrap().starts_with("HTTP/1.1 503"));
+        let next = tokio::spawn(async move { ask(address, "POST", "/SamplingTargets", b"{}").await });
+        drop(questions.recv().await.unwrap());
+        assert!(next.await.unwrap().starts_with("HTTP/1.1 503"));
     }
 
     #[tokio::test]

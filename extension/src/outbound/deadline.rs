@@ -5,6 +5,8 @@ use std::time::Duration;
 use model::time::Timestamp;
 use tokio::time::Instant;
 
+use crate::limits::THAW_SLACK;
+
 /// The end of a wait that began at a known wall-clock time.
 #[derive(Debug, Clone, Copy)]
 pub struct Deadline {
@@ -28,6 +30,11 @@ impl Deadline {
         self.wait.saturating_sub(self.started.elapsed())
     }
 
+    /// Whether the wait has lasted longer than any timer lets it: a freeze lay in between.
+    pub fn saw_freeze(&self) -> bool {
+        self.started.elapsed() > self.wait.saturating_add(THAW_SLACK)
+    }
+
     /// The wall clock.
     pub fn now(&self) -> Timestamp {
         self.began.after(self.started.elapsed())
@@ -46,5 +53,14 @@ mod tests {
         assert_eq!(deadline.now(), Timestamp::from_micros(10_005));
         tokio::time::advance(Duration::from_millis(50)).await;
         assert_eq!(deadline.left(), Duration::ZERO);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_freeze_is_a_wait_that_no_timer_ended() {
+        let deadline = Deadline::starting(Timestamp::from_micros(5), Duration::from_millis(30));
+        tokio::time::advance(Duration::from_millis(30) + THAW_SLACK).await;
+        assert!(!deadline.saw_freeze());
+        tokio::time::advance(Duration::from_millis(1)).await;
+        assert!(deadline.saw_freeze());
     }
 }

@@ -38,3 +38,17 @@ pub const CREDENTIALS_ANSWER_MAX_BYTES: usize = 16 * 1024;
 pub const AUTHORITIES_MAX_BYTES: u64 = 1024 * 1024;
 /// Bytes of an authorization token file; a longer one is refused.
 pub const TOKEN_FILE_MAX_BYTES: u64 = 16 * 1024;
+
+/// Longest wait for X-Ray's answer to a sampler. Then it hears what is known from before, or an error: some samplers ask
+/// while the function starts, and wait.
+pub const SAMPLING_WAIT: Duration = Duration::from_secs(1);
+/// Age up to which an answer of GetSamplingRules is given again without asking: less than the 300 s in which samplers
+/// ask anew, so that one that asks alone always hears X-Ray.
+pub const SAMPLING_RULES_FRESH: Duration = Duration::from_secs(240);
+/// Age up to which it is given again where X-Ray has no better one: so long samplers themselves go by their rules.
+pub const SAMPLING_RULES_KEPT: Duration = Duration::from_secs(3600);
+/// Answers of GetSamplingRules that are kept, one for each `NextToken`; for a further one the oldest goes. A page has
+/// 25 rules or more, which is a whole account as a rule.
+pub const SAMPLING_PAGES: usize = 8;
+/// Bytes of those answers; likewise. Two of the longest that are read ([`ANSWER_MAX_BYTES`]).
+pub const SAMPLING_PAGES_MAX_BYTES: usize = 2 * ANSWER_MAX_BYTES;

@@ -28,6 +28,8 @@ pub mod error;
 
 pub mod xray;
 
+pub mod sampling;
+
 pub mod task;
 
 #[cfg(test)]

@@ -7,12 +7,14 @@
 //!   is the engine's decision.
 //! - A clock is corrected for signatures alone; documents keep their times.
 //! - After any failure the next call opens a connection of its own.
+//! - What must not be counted twice is not sent again after a connection that failed.
 
 use std::time::Duration;
 
 use bytes::Bytes;
 use model::time::Timestamp;
 use model::wire::call_body::put_trace_segments;
+use model::wire::sampling::{GET_SAMPLING_RULES_PATH, GET_SAMPLING_TARGETS_PATH, is_rules, is_targets};
 use model::wire::xray_api::{
     PUT_TELEMETRY_RECORDS_PATH, PUT_TRACE_SEGMENTS_PATH, PutTelemetryRecords, TelemetryRecord,
 };
@@ -46,22 +48,48 @@ pub struct XraySender {
 
 /// An operation of X-Ray.
 #[derive(Debug, Clone, Copy)]
-struct Operation {
+pub struct Operation {
     name: &'static str,
     path: &'static str,
     permission: &'static str,
+    /// Whether it does no harm if X-Ray gets the same call twice.
+    is_repeatable: bool,
+    /// Whether this is an answer to it, where the sender passes answers on.
+    is_answer: fn(&[u8]) -> bool,
 }
 
 const PUT_TRACE_SEGMENTS: Operation = Operation {
     name: "PutTraceSegments",
     path: PUT_TRACE_SEGMENTS_PATH,
     permission: "xray:PutTraceSegments",
+    is_repeatable: true,
+    is_answer: |_| true,
 };
 const PUT_TELEMETRY_RECORDS: Operation = Operation {
     name: "PutTelemetryRecords",
     path: PUT_TELEMETRY_RECORDS_PATH,
     permission: "xray:PutTelemetryRecords",
+    is_repeatable: true,
+    is_answer: |_| true,
 };
+/// A sampler's question for the rules.
+pub const GET_SAMPLING_RULES: Operation = Operation {
+    name: "GetSamplingRules",
+    path: GET_SAMPLING_RULES_PATH,
+    permission: SAMPLING_PERMISSIONS,
+    is_repeatable: true,
+    is_answer: is_rules,
+};
+/// A sampler's report, and its question for quotas.
+pub const GET_SAMPLING_TARGETS: Operation = Operation {
+    name: "GetSamplingTargets",
+    path: GET_SAMPLING_TARGETS_PATH,
+    permission: SAMPLING_PERMISSIONS,
+    is_repeatable: false,
+    is_answer: is_targets,
+};
+/// A sampler without the one has no use for the other.
+const SAMPLING_PERMISSIONS: &str = "xray:GetSamplingRules and xray:GetSamplingTargets";
 
 /// One call, which may take several attempts.
 #[derive(Debug)]
@@ -114,11 +142,9 @@ impl XraySender {
             deadline,
         };
         let items = match self.exchange(&call).await {
-            Ok(answer) => answer.unprocessed().map_err(|reason| SendError::Garbled {
-                endpoint: self.endpoint.name().to_owned(),
-                status: answer.status,
-                reason,
-            }),
+            Ok(answer) => answer
+                .unprocessed()
+                .map_err(|reason| self.garbled(answer.status, reason)),
             Err(error) => Err(error),
         };
         match items {
@@ -154,6 +180,37 @@ impl XraySender {
         };
         self.exchange(&call).await?;
         Ok(())
+    }
+
+    /// Puts a question as it is and gives X-Ray's answer as it came.
+    ///
+    /// It has a connection of its own, with the TLS session of the one before: the next question comes after seconds
+    /// at the least, and what keeps a connection keeps memory.
+    ///
+    /// # Errors
+    /// Says why there is no answer.
+    pub async fn ask(
+        &mut self,
+        operation: Operation,
+        body: Bytes,
+        deadline: Deadline,
+    ) -> Result<Vec<u8>, SendError> {
+        let call = Call {
+            operation,
+            body,
+            documents: 1,
+            deadline,
+        };
+        let result = self.exchange(&call).await;
+        self.connection.drop_idle();
+        let answer = result?;
+        if answer.content.is_cut {
+            return Err(self.garbled(answer.status, "answer too long"));
+        }
+        if !(operation.is_answer)(&answer.content.bytes) {
+            return Err(self.garbled(answer.status, "answer is not what X-Ray answers"));
+        }
+        Ok(answer.content.bytes)
     }
 
     /// Forgets what a snapshot must not carry over: fetched credentials, the
@@ -195,7 +252,8 @@ impl XraySender {
                 Err(error) => {
                     self.connection.drop_idle();
                     // The attempt that follows opens a connection, so it cannot come here again.
-                    if used_older_connection && has_time && error.may_be_stale_connection() {
+                    let may_repeat = call.operation.is_repeatable && used_older_connection && has_time;
+                    if may_repeat && error.may_be_stale_connection() {
                         continue;
                     }
                     return Err(error);
@@ -275,6 +333,14 @@ impl XraySender {
         SendError::Silent {
             endpoint: self.endpoint.name().to_owned(),
             waited_ms: waited.as_millis(),
+        }
+    }
+
+    fn garbled(&self, status: u16, reason: &'static str) -> SendError {
+        SendError::Garbled {
+            endpoint: self.endpoint.name().to_owned(),
+            status,
+            reason,
         }
     }
 

@@ -159,7 +159,7 @@ impl Engine {
     fn count_straggler(&mut self, now: Timestamp, event: Event) {
         match event {
             Event::Arrived(datagrams) => self.take_in(now, datagrams),
-            Event::Posted(documents) => self.take_posted(now, documents),
+            Event::Posted(posted) => self.take_posted(now, posted),
             Event::Overrun(datagrams) => self.overrun(now, datagrams),
             Event::DroppedBySystem(datagrams) => self.dropped_by_system(now, datagrams),
             Event::Runtime(sign) => self.sign(sign),
@@ -182,7 +182,7 @@ impl Engine {
                 Event::Subscribed(is_subscribed) => self.subscribed(is_subscribed),
                 Event::Delivered(delivery) => self.observe(now, delivery),
                 Event::Arrived(datagrams) => self.take_in(now, datagrams),
-                Event::Posted(documents) => self.take_posted(now, documents),
+                Event::Posted(posted) => self.take_posted(now, posted),
                 Event::Overrun(datagrams) => self.overrun(now, datagrams),
                 Event::DroppedBySystem(datagrams) => self.dropped_by_system(now, datagrams),
                 Event::Drained => self.drained(now),

@@ -12,6 +12,7 @@ use super::invocation::Invoked;
 use super::memory::Reading;
 use super::outcome::Outcome;
 use super::runtime_sign::RuntimeSign;
+use super::sampler::Asked;
 use super::spool::Batch;
 use crate::logging::Line;
 
@@ -28,8 +29,8 @@ pub enum Event {
     Delivered(Delivery),
     /// Datagrams came.
     Arrived(Vec<Box<[u8]>>),
-    /// Documents came over TCP: the strings of one PutTraceSegments request, each a document or an array of them.
-    Posted(Vec<String>),
+    /// A request came over TCP.
+    Posted(Posted),
     /// So many datagrams were given up unseen: they came faster than they could be looked at.
     Overrun(u64),
     /// So many datagrams the system had dropped by the end: no documents of ours, but somebody misses them.
@@ -52,6 +53,15 @@ pub enum Event {
     Memory(Reading),
     /// The time that [`wake_at`](super::engine::Engine::wake_at) named has come.
     Tick,
+}
+
+/// What a request brought that was answered already.
+#[derive(Debug)]
+pub enum Posted {
+    /// The strings of PutTraceSegments, each a document or an array of them.
+    Documents(Vec<String>),
+    /// A sampler's question.
+    Asked(Asked),
 }
 
 /// The SHUTDOWN event.

@@ -25,6 +25,7 @@ pub mod outcome;
 pub mod platform;
 pub mod repeats;
 pub mod runtime_sign;
+pub mod sampler;
 pub mod sampling;
 pub mod spill_record;
 pub mod spool;

@@ -59,17 +59,26 @@ pub enum Sign {
     Rescued,
     /// A document that was still open was closed as evidence of a failure.
     Evidence,
+    /// X-Ray answered a sampler's question.
+    SamplingForwarded,
+    /// A sampler's question got an earlier answer again.
+    SamplingCached,
+    /// A sampler's question was not answered as it should be.
+    SamplingFailed,
 }
 
 impl Sign {
     /// Every sign, in the order of the tally's fields.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 9] = [
         Self::Split,
         Self::Retried,
         Self::Attempt,
         Self::OutOfMemory,
         Self::Rescued,
         Self::Evidence,
+        Self::SamplingForwarded,
+        Self::SamplingCached,
+        Self::SamplingFailed,
     ];
 
     /// The tally's field.
@@ -81,6 +90,9 @@ impl Sign {
             Self::OutOfMemory => "out_of_memory",
             Self::Rescued => "rescued",
             Self::Evidence => "evidence",
+            Self::SamplingForwarded => "sampling_forwarded",
+            Self::SamplingCached => "sampling_cached",
+            Self::SamplingFailed => "sampling_failed",
         }
     }
 }

@@ -6,6 +6,7 @@ pub mod done;
 pub(crate) mod object;
 pub mod oversize;
 pub mod runtime_error;
+pub mod sampling;
 pub mod segment_document;
 pub mod stack_frame;
 pub mod telemetry;

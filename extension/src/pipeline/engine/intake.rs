@@ -11,6 +11,8 @@ use model::wire::udp_frame::{self, Body, FrameError};
 
 use super::super::attach::attach;
 use super::super::document::{Document, Value};
+use super::super::event::Posted;
+use super::super::sampler::Asked;
 use super::super::tally::{Origin, ShedReason, Sign};
 use super::Engine;
 use crate::limits::{HOLD_MAX, OBSERVED_IDS};
@@ -41,9 +43,28 @@ impl Engine {
         }
     }
 
-    pub(super) fn take_posted(&mut self, now: Timestamp, documents: Vec<String>) {
-        for document in documents {
-            self.take_body(now, Origin::Tcp, document.as_bytes());
+    pub(super) fn take_posted(&mut self, now: Timestamp, posted: Posted) {
+        match posted {
+            Posted::Documents(documents) => {
+                for document in documents {
+                    self.take_body(now, Origin::Tcp, document.as_bytes());
+                }
+            }
+            Posted::Asked(asked) => self.count_question(now, asked),
+        }
+    }
+
+    /// A sampler's question, which was answered elsewhere.
+    fn count_question(&mut self, now: Timestamp, asked: Asked) {
+        let (sign, cause) = match asked {
+            Asked::Forwarded => (Sign::SamplingForwarded, None),
+            Asked::Cached => (Sign::SamplingCached, None),
+            Asked::Failed(cause) => (Sign::SamplingFailed, cause),
+        };
+        self.tally.sign(sign, 1);
+        if let Some(cause) = cause {
+            let line = Line::new(Level::Warn, "X-Ray does not answer the function's sampler");
+            self.notice(now, "sampling", line.with("cause", cause));
         }
     }
 

@@ -5,11 +5,13 @@ use model::limits::{OVERSIZE_MAX_BYTES, SEGMENT_DOCUMENT_MAX_BYTES};
 use serde_json::{Value, json};
 
 use super::bench::{Bench, S, U, W, done, header, start, subsegment, tracing};
-use crate::pipeline::event::Event;
+use crate::limits::NOTICE_INTERVAL;
+use crate::pipeline::event::{Event, Posted};
+use crate::pipeline::sampler::Asked;
 use crate::pipeline::tally::Sign;
 
 fn post(bench: &mut Bench, documents: &[String]) {
-    bench.event(Event::Posted(documents.to_vec()));
+    bench.event(Event::Posted(Posted::Documents(documents.to_vec())));
 }
 
 fn nested(id: u64, filler: usize) -> Value {
@@ -139,4 +141,40 @@ fn posted_strings_are_documents_or_arrays_of_them() {
     ]);
     let tally = bench.engine.tally();
     assert_eq!((tally.rejected_total(), tally.sent_total()), (3, 3 + 2));
+}
+
+#[test]
+fn a_samplers_questions_are_counted_beside_the_sum_and_a_failure_is_told_once_a_minute() {
+    let mut bench = Bench::new();
+    let failed = |cause: Option<&str>| Asked::Failed(cause.map(str::to_owned));
+    for asked in [
+        Asked::Forwarded,
+        Asked::Cached,
+        Asked::Cached,
+        failed(Some("403 to GetSamplingRules")),
+        failed(None),
+        failed(Some("403 to GetSamplingTargets")),
+    ] {
+        bench.event(Event::Posted(Posted::Asked(asked)));
+    }
+    assert_eq!(bench.lines.len(), 1);
+    assert_eq!(bench.lines[0].fields["cause"], "403 to GetSamplingRules");
+    bench.now = bench.now.after(NOTICE_INTERVAL);
+    bench.event(Event::Posted(Posted::Asked(failed(Some("silence")))));
+    assert_eq!(bench.lines.len(), 2);
+    assert_eq!(
+        (
+            &bench.lines[1].fields["cause"],
+            &bench.lines[1].fields["left_out"]
+        ),
+        (&json!("silence"), &json!(1))
+    );
+    let tally = bench.engine.tally();
+    let times = [
+        Sign::SamplingForwarded,
+        Sign::SamplingCached,
+        Sign::SamplingFailed,
+    ];
+    assert_eq!(times.map(|sign| tally.times(sign)), [1, 2, 4]);
+    assert!(tally.is_balanced(0));
 }
