@@ -52,5 +52,7 @@ pub const TELEMETRY_RECORDS_KEPT: usize = 64;
 pub const ROOT_CAUSES_MAX: usize = 10;
 /// Answers waiting in [`crate::faults::Faults`]; further ones are refused.
 pub const FAULTS_MAX: usize = 1024;
+/// Reports in one GetSamplingTargets call, as for AWS. Beyond it the call is refused.
+pub const SAMPLING_DOCUMENTS_MAX: usize = 25;
 /// How long `stop` waits for answers under way before it drops their connections.
 pub const STOP_GRACE: Duration = Duration::from_millis(500);

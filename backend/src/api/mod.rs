@@ -4,3 +4,4 @@ pub(crate) mod answer;
 pub(crate) mod operation;
 mod put;
 mod read;
+mod sampling;

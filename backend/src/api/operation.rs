@@ -9,10 +9,11 @@ use axum::body::Body;
 use axum::extract::State;
 use axum::http::{Method, Request, Response};
 use model::time::Timestamp;
+use model::wire::sampling::{GET_SAMPLING_RULES_PATH, GET_SAMPLING_TARGETS_PATH};
 use serde_json::{Value, json};
 
 use super::answer::{ApiError, respond};
-use super::{put, read};
+use super::{put, read, sampling};
 use crate::faults::Faults;
 use crate::store::Store;
 
@@ -20,7 +21,7 @@ use crate::store::Store;
 const GREETING: &str = "Fluoroscope's X-Ray API. Point AWS_ENDPOINT_URL_XRAY here.\n";
 
 /// Operations that are not there yet, by path.
-const LATER: [(&str, &str); 34] = [
+const LATER: [(&str, &str); 32] = [
     ("/ServiceGraph", "GetServiceGraph"),
     ("/TraceGraph", "GetTraceGraph"),
     ("/TimeSeriesServiceStatistics", "GetTimeSeriesServiceStatistics"),
@@ -37,8 +38,6 @@ const LATER: [(&str, &str); 34] = [
     ("/UpdateTraceSegmentDestination", "UpdateTraceSegmentDestination"),
     ("/GetIndexingRules", "GetIndexingRules"),
     ("/UpdateIndexingRule", "UpdateIndexingRule"),
-    ("/GetSamplingRules", "GetSamplingRules"),
-    ("/SamplingTargets", "GetSamplingTargets"),
     ("/SamplingStatisticSummaries", "GetSamplingStatisticSummaries"),
     ("/CreateSamplingRule", "CreateSamplingRule"),
     ("/UpdateSamplingRule", "UpdateSamplingRule"),
@@ -105,6 +104,8 @@ async fn run(api: &Api, path: &str, body: &Value) -> Result<Value, ApiError> {
         "/TelemetryRecords" => put::telemetry_records(api, body),
         "/TraceSummaries" => read::trace_summaries(api, body),
         "/Traces" => read::traces(api, body),
+        GET_SAMPLING_RULES_PATH => Ok(sampling::rules()),
+        GET_SAMPLING_TARGETS_PATH => sampling::targets(api, body),
         _ => Err(match LATER.iter().find(|(later, _)| *later == path) {
             Some((_, name)) => ApiError::invalid(format!("{name} is not there yet")),
             None => ApiError::invalid(format!("no operation of the X-Ray API has the path {path}")),

@@ -219,9 +219,9 @@ async fn requests_that_cannot_be_answered_are_refused_with_the_reason() {
             "filter expressions are not there yet",
         ),
         (
-            "/GetSamplingRules",
+            "/CreateSamplingRule",
             String::new(),
-            "GetSamplingRules is not there yet",
+            "CreateSamplingRule is not there yet",
         ),
         (
             "/Nonsense",
@@ -321,4 +321,84 @@ async fn a_backend_that_is_dropped_stops_listening() {
         }
     };
     tokio::time::timeout(Duration::from_secs(5), freed).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_sampler_is_given_the_rule_that_every_account_has() {
+    let backend = running(Limits::default()).await;
+    for body in ["", "{}"] {
+        let answer = send(&backend, "/GetSamplingRules", body).await;
+        assert_eq!(answer.status, 200);
+        let records = answer.body["SamplingRuleRecords"].as_array().unwrap();
+        assert_eq!(records.len(), 1);
+        let rule = &records[0]["SamplingRule"];
+        for (member, value) in [
+            ("RuleName", json!("Default")),
+            ("Priority", json!(10_000)),
+            ("ReservoirSize", json!(1)),
+            ("FixedRate", json!(0.05)),
+            ("ResourceARN", json!("*")),
+            ("Version", json!(1)),
+            ("Attributes", json!({})),
+        ] {
+            assert_eq!(rule[member], value, "{member}");
+        }
+        assert_eq!(answer.body.get("NextToken"), None);
+    }
+}
+
+fn report(rule: &str) -> Value {
+    json!({ "RuleName": rule, "ClientID": "0123456789abcdef01234567", "Timestamp": 1736970810,
+        "RequestCount": 40, "SampledCount": 3, "BorrowCount": 1 })
+}
+
+#[tokio::test]
+async fn a_sampler_is_given_a_quota_for_each_rule_that_is_there() {
+    let backend = running(Limits::default()).await;
+    let body = json!({ "SamplingStatisticsDocuments": [report("Default"), report("cats")] });
+    let answer = call(&backend, "/SamplingTargets", body).await;
+    let target = &answer["SamplingTargetDocuments"][0];
+    assert_eq!(
+        (&target["RuleName"], &target["FixedRate"]),
+        (&json!("Default"), &json!(0.05))
+    );
+    assert_eq!(
+        (&target["ReservoirQuota"], &target["Interval"]),
+        (&json!(1), &json!(10))
+    );
+    let holds_s =
+        target["ReservoirQuotaTTL"].as_i64().unwrap() - crate::server::wall_clock().as_millis() / 1000;
+    assert!((290..=301).contains(&holds_s), "{holds_s}");
+    assert_eq!(
+        answer["UnprocessedStatistics"],
+        json!([{ "RuleName": "cats", "ErrorCode": "400", "Message": "Unknown rule" }])
+    );
+    assert_eq!(answer["LastRuleModification"], 0);
+}
+
+#[tokio::test]
+async fn a_report_that_cannot_be_read_is_refused() {
+    let backend = running(Limits::default()).await;
+    for (body, message) in [
+        (json!({}), "must be a list of reports"),
+        (
+            json!({ "SamplingStatisticsDocuments": {} }),
+            "must be a list of reports",
+        ),
+        (
+            json!({ "SamplingStatisticsDocuments": [{}] }),
+            "must have a RuleName",
+        ),
+        (
+            json!({ "SamplingStatisticsDocuments": vec![report("Default"); 26] }),
+            "26 reports; at most 25",
+        ),
+    ] {
+        assert_invalid(
+            &send(&backend, "/SamplingTargets", body.to_string()).await,
+            message,
+        );
+    }
+    let most = json!({ "SamplingStatisticsDocuments": vec![report("Default"); 25] });
+    call(&backend, "/SamplingTargets", most).await;
 }
