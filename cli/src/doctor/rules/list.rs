@@ -46,6 +46,7 @@ pub(in super::super) const RULES: &[Rule] = &[
     rule("endpoint-elsewhere", tracing::endpoint_elsewhere),
     rule("policy-segments", permissions::segments),
     rule("policy-telemetry", permissions::telemetry),
+    rule("policy-sampling", permissions::sampling),
     rule("policy-unknown", permissions::unknown),
     rule("setting", variables::setting),
     rule("sdk-disabled", variables::sdk_disabled),

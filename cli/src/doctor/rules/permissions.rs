@@ -7,6 +7,7 @@ use super::subject::Subject;
 
 const SEGMENTS: &str = "xray:PutTraceSegments";
 const TELEMETRY: &str = "xray:PutTelemetryRecords";
+const SAMPLING: [&str; 2] = ["xray:GetSamplingRules", "xray:GetSamplingTargets"];
 const MEND: &str = "attach AWSXRayDaemonWriteAccess to the execution role, or allow both actions on \"*\" \
                     (for a role that SAM makes, Tracing: Active attaches AWSXrayWriteOnlyAccess, which does as well)";
 
@@ -30,6 +31,21 @@ pub(super) fn telemetry(subject: &Subject<'_>) -> Vec<Finding> {
         Finding::warning(&place, what)
             .why("traces arrive, but X-Ray is not told how many segments were received, sent and lost")
             .mend(MEND),
+    ]
+}
+
+pub(super) fn sampling(subject: &Subject<'_>) -> Vec<Finding> {
+    let is_asked = subject.known("OTEL_TRACES_SAMPLER");
+    if is_asked.is_none_or(|(_, sampler)| !sampler.eq_ignore_ascii_case("xray")) {
+        return Vec::new();
+    }
+    let Some((place, what)) = SAMPLING.iter().find_map(|action| refused(subject, action)) else {
+        return Vec::new();
+    };
+    vec![
+        Finding::warning(&place, what)
+            .why("the sampler that OTEL_TRACES_SAMPLER names hears 403 instead of X-Ray's rules, and goes by its own: one request a second and 5 % of the others")
+            .mend("attach AWSXRayDaemonWriteAccess to the execution role, or allow xray:GetSamplingRules and xray:GetSamplingTargets on \"*\""),
     ]
 }
 
