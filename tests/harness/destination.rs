@@ -8,6 +8,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
 use std::sync::Arc;
 
+use serde_json::Value;
 use tokio::net::TcpSocket;
 use tokio::sync::watch;
 
@@ -26,7 +27,7 @@ mod tls;
 
 pub use self::act::{Act, CODES_FOR_EVER, CODES_FOR_LATER};
 pub use self::door::Door;
-pub use self::record::{Call, Document, Handshakes, Received};
+pub use self::record::{Asked, Call, Document, Handshakes, Received};
 pub use self::tls::Certificate;
 
 /// The destination; it ends with the test's runtime.
@@ -171,6 +172,13 @@ impl Destination {
     pub fn give_out<'a>(&self, keys: impl IntoIterator<Item = &'a str>) {
         let keys = keys.into_iter().map(str::to_owned);
         self.state.change(|inner| inner.keys = keys.collect());
+    }
+
+    /// What samplers hear that ask for this path, from now on.
+    pub fn answer_samplers(&self, path: &str, status: u16, body: Value) {
+        self.state.change(|inner| {
+            inner.for_samplers.insert(path.to_owned(), (status, body));
+        });
     }
 
     /// Everything that came so far.

@@ -91,6 +91,12 @@ impl Script {
         self.step(json!({ "post": documents }))
     }
 
+    /// Asks the TCP side of the daemon's port as a sampler does, and answers with what it was answered.
+    #[must_use]
+    pub fn ask(self, path: &str, body: &str) -> Self {
+        self.step(json!({ "ask": path, "body": body }))
+    }
+
     /// Posts subsegments likewise, and writes this line into its log if all of them were taken.
     #[must_use]
     pub fn put(self, documents: &[Value], word: &str) -> Self {

@@ -4,6 +4,7 @@
 
 mod datagrams;
 mod headers;
+mod sampling;
 mod segments;
 mod span_documents;
 mod telemetry;

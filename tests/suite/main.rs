@@ -24,6 +24,7 @@ mod names;
 mod oversize;
 mod proxy;
 mod publish;
+mod sampling;
 mod shutdown;
 mod signs;
 mod spill;

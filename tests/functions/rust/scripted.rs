@@ -5,7 +5,7 @@
 mod otlp;
 
 use std::net::UdpSocket;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use lambda_runtime::{Error, LambdaEvent, service_fn};
 use model::trace_header::TraceHeader;
@@ -17,6 +17,8 @@ const OTHER_FRAME: &str = "{\"format\": \"json\", \"version\": 1}\n";
 const KILOBYTE: usize = 1024;
 /// Longest wait for an answer from the daemon's port.
 const POST_MAX: Duration = Duration::from_millis(1000);
+/// The same of a sampler, as AWS's have it.
+const ASK_MAX: Duration = Duration::from_secs(20);
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
@@ -93,6 +95,8 @@ impl Recorder {
             return self.post(documents).map(Some);
         } else if let (Some(documents), Some(word)) = (step["put"].as_array(), text("word")) {
             self.put(documents, word);
+        } else if let (Some(path), Some(body)) = (text("ask"), text("body")) {
+            return ask(path, body).map(Some);
         } else if step["flood"].is_u64() {
             self.flood(step)?;
         } else if let Some(line) = text("say") {
@@ -247,4 +251,21 @@ impl Recorder {
     fn send(&self, datagram: &[u8]) {
         let _ = self.socket.send(datagram);
     }
+}
+
+/// Asks as a sampler does, and tells what it was answered and after how long.
+fn ask(path: &str, body: &str) -> Result<Value, Error> {
+    let url = format!("http://{}{path}", std::env::var("AWS_XRAY_DAEMON_ADDRESS")?);
+    let post = ureq::post(url).config();
+    let post = post.http_status_as_error(false).timeout_global(Some(ASK_MAX));
+    let began = Instant::now();
+    let mut answer = post.build().send(body)?;
+    let content: Value = answer.body_mut().read_json()?;
+    let code = answer.headers().get("x-amzn-errortype");
+    Ok(json!({
+        "status": answer.status().as_u16(),
+        "code": code.and_then(|code| code.to_str().ok()),
+        "content": content,
+        "waited_ms": u64::try_from(began.elapsed().as_millis())?,
+    }))
 }

@@ -14,7 +14,7 @@ use tokio_rustls::TlsAcceptor;
 use super::act::Act;
 use super::door::Door;
 use super::http::{Answer, GONE_BEHIND, Line, Request, Wire, begins_call, pause, write};
-use super::record::{Call, Document};
+use super::record::{Asked, Call, Document};
 use super::state::{Inner, State};
 
 /// Clocks may differ by this much, as for AWS.
@@ -132,10 +132,19 @@ async fn call(line: &mut Line<impl Wire>, connection: usize, state: &State) -> i
     Ok(())
 }
 
-/// Everything else: the tally, and credentials.
+/// Everything else: the tally, samplers' questions, and credentials.
 async fn aside(line: &mut Line<impl Wire>, state: &State) -> io::Result<()> {
     let request = Request::read(line).await.ok_or(io::ErrorKind::UnexpectedEof)?;
     let answer = state.change(|inner| {
+        if let Some((status, body)) = inner.for_samplers.get(request.path()) {
+            let (status, body) = (*status, body.to_string());
+            inner.received.asked.push(Asked {
+                path: request.path().to_owned(),
+                key: key_of(request.header("authorization")).to_owned(),
+                body: serde_json::from_slice(&request.body).unwrap_or_default(),
+            });
+            return plain(inner, status, body);
+        }
         let body = if request.is_for("/credentials") {
             inner.received.credentials += 1;
             let key = if inner.keys.len() > 1 {

@@ -71,10 +71,14 @@ impl Request {
         found.map_or("", |(_, value)| value.trim())
     }
 
+    /// What it asks for.
+    pub(super) fn path(&self) -> &str {
+        self.head.split(' ').nth(1).unwrap_or_default()
+    }
+
     /// Whether it asks for a path that ends like this.
     pub(super) fn is_for(&self, path: &str) -> bool {
-        let target = self.head.split(' ').nth(1);
-        target.is_some_and(|target| target.ends_with(path))
+        self.path().ends_with(path)
     }
 }
 

@@ -22,6 +22,19 @@ pub struct Received {
     pub credentials: usize,
     /// Calls of PutTelemetryRecords.
     pub told: usize,
+    /// Samplers' questions.
+    pub asked: Vec<Asked>,
+}
+
+/// A sampler's question.
+#[derive(Debug, Clone)]
+pub struct Asked {
+    /// What it asked for.
+    pub path: String,
+    /// The access key it was signed with; empty without a signature.
+    pub key: String,
+    /// Its content; null if it had none.
+    pub body: Value,
 }
 
 /// TLS handshakes by kind.

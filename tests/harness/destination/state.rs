@@ -1,10 +1,11 @@
 //! What the destination is to do, and what it has seen.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use model::time::Timestamp;
 use rustls::ServerConfig;
+use serde_json::Value;
 use tokio::sync::watch;
 
 use super::act::Act;
@@ -25,6 +26,8 @@ pub(super) struct Inner {
     pub(super) ahead_s: i64,
     pub(super) expired_keys: BTreeSet<String>,
     pub(super) keys: VecDeque<String>,
+    /// Status and content for samplers' questions, by path.
+    pub(super) for_samplers: BTreeMap<String, (u16, Value)>,
     pub(super) received: Received,
     tls: Option<Arc<ServerConfig>>,
 }
@@ -37,6 +40,7 @@ impl Default for Inner {
             ahead_s: 0,
             expired_keys: BTreeSet::new(),
             keys: VecDeque::from(["AKIDEXAMPLE".to_owned()]),
+            for_samplers: BTreeMap::new(),
             received: Received::default(),
             tls: None,
         }
