@@ -47,6 +47,10 @@ pub const CUT_EXCEPTIONS_KEPT: usize = 16;
 /// Annotations left of a document that is cut: X-Ray indexes as many of a trace.
 pub const CUT_ANNOTATIONS_KEPT: usize = 50;
 
+/// Levels of subsegments that become spans; each that hangs deeper is rejected.
+pub const SUBSEGMENT_DEPTH_MAX: usize = 32;
+/// Attributes that a span made of a segment has, and its resource; members beyond them stay in the one that holds JSON.
+pub const ATTRIBUTES_PER_SPAN_MAX: usize = 512;
 /// Levels of lists and maps that an attribute of a span may have; a span with more is rejected. Destinations that are
 /// built on prost refuse a whole request with more than 100 nested messages, and a level takes up to three.
 pub const ATTRIBUTE_DEPTH_MAX: usize = 16;

@@ -4,7 +4,9 @@
 
 mod datagrams;
 mod headers;
+mod round_trips;
 mod sampling;
+mod segment_spans;
 mod segments;
 mod span_documents;
 mod telemetry;

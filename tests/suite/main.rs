@@ -18,6 +18,7 @@ mod fixtures;
 mod flush;
 mod inert;
 mod layer;
+mod mapping;
 mod memory;
 mod memory_limit;
 mod names;

@@ -15,12 +15,16 @@ pub mod scan;
 pub mod answer;
 pub mod datagram;
 
+pub mod losses;
 pub mod mapping;
 mod rows;
 
+pub mod from_segment;
 pub mod to_segment;
 
 #[cfg(test)]
 mod generated;
 #[cfg(test)]
 mod oracle_tests;
+#[cfg(test)]
+mod round_trip;

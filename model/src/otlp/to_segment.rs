@@ -21,7 +21,7 @@ mod options;
 mod overlay;
 mod rules;
 mod shape;
-mod stack;
+pub(super) mod stack;
 
 #[cfg(test)]
 mod tests;

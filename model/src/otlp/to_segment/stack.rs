@@ -10,31 +10,31 @@ use std::borrow::Cow;
 
 /// One call of a stack.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(super) struct Frame<'a> {
+pub(in crate::otlp) struct Frame<'a> {
     /// The file.
-    pub(super) path: &'a str,
+    pub(in crate::otlp) path: &'a str,
     /// The line in it; 0 if it is not told.
-    pub(super) line: u32,
+    pub(in crate::otlp) line: u32,
     /// The function or method.
-    pub(super) label: &'a str,
+    pub(in crate::otlp) label: &'a str,
 }
 
 /// An exception of a stack's text. Each but the first caused the one before it.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub(super) struct Thrown<'a> {
+pub(in crate::otlp) struct Thrown<'a> {
     /// Its type; of the first, the event's attributes know it better.
-    pub(super) kind: &'a str,
+    pub(in crate::otlp) kind: &'a str,
     /// What it says.
-    pub(super) message: Cow<'a, str>,
+    pub(in crate::otlp) message: Cow<'a, str>,
     /// The innermost first.
-    pub(super) frames: Vec<Frame<'a>>,
+    pub(in crate::otlp) frames: Vec<Frame<'a>>,
     /// Frames that the text says it leaves out.
-    pub(super) truncated: u32,
+    pub(in crate::otlp) truncated: u32,
 }
 
 impl<'a> Thrown<'a> {
     /// An exception as it is announced: `type: message`.
-    pub(super) fn announced(text: &'a str) -> Self {
+    pub(in crate::otlp) fn announced(text: &'a str) -> Self {
         let (kind, message) = text.split_once(": ").unwrap_or((text.trim_end_matches(':'), ""));
         Self {
             kind,
@@ -46,15 +46,15 @@ impl<'a> Thrown<'a> {
 
 /// What a text tells.
 #[derive(Debug, PartialEq, Eq, Default)]
-pub(super) struct Stack<'a> {
+pub(in crate::otlp) struct Stack<'a> {
     /// The exception, then what caused it, and so on; never empty.
-    pub(super) chain: Vec<Thrown<'a>>,
+    pub(in crate::otlp) chain: Vec<Thrown<'a>>,
     /// The text tells more than what was understood of it.
-    pub(super) is_partial: bool,
+    pub(in crate::otlp) is_partial: bool,
 }
 
 /// Takes a text apart.
-pub(super) fn read<'a>(text: &'a str, language: &str) -> Stack<'a> {
+pub(in crate::otlp) fn read<'a>(text: &'a str, language: &str) -> Stack<'a> {
     let mut chain = match language {
         "python" => nested::python(text),
         "dotnet" => nested::dotnet(text),
