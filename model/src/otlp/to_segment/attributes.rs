@@ -1,14 +1,13 @@
 //! What no member tells: annotations, and metadata.
 
-use std::borrow::Cow;
-
 use super::super::mapping::{
     ANNOTATIONS, DEFAULT_NAMESPACE, METADATA_PREFIX, RESOURCE_PREFIX, STACKS_NAMESPACE, UNSAID,
 };
 use super::super::span::{Attribute, Scope, Value};
 use super::json::Json;
-use super::known::Known;
+use super::known::{Known, find};
 use super::options::Options;
+use super::shape::Aspect;
 use crate::wire::object::Object;
 
 /// What metadata tells beside attributes.
@@ -48,7 +47,7 @@ pub(super) fn annotations(known: &mut Known<'_>, options: &Options, json: &mut J
     };
     for (place, attribute) in span.attributes.iter().enumerate() {
         let is_of_call = || OF_CALLS.contains(&attribute.key.as_ref());
-        if known.aspect == super::shape::Aspect::Service && is_of_call() {
+        if known.aspect == Aspect::Service && is_of_call() {
             continue;
         }
         // What a member tells is an annotation as well if it is named, and not if all are.
@@ -117,52 +116,18 @@ fn clean(key: &str, allow_dot: bool) -> String {
 /// Writes metadata: whatever no member and no annotation tells.
 pub(super) fn metadata(known: &mut Known<'_>, rest: &Rest<'_>, json: &mut Json) {
     let own = namespaces(known);
-    let mut members = Members {
-        keys: Vec::new(),
-        is_open: false,
-    };
-    if known.aspect.has_resource() {
-        for (place, attribute) in known.resource.attributes.iter().enumerate() {
-            if !rest.listed.contains(&place) {
-                members.add(
-                    &format!("{RESOURCE_PREFIX}{}", attribute.key),
-                    &attribute.value,
-                    json,
-                );
-            }
-        }
-    }
-    if known.aspect != super::shape::Aspect::Service {
-        for (place, Attribute { key, value }) in known.span.attributes.iter().enumerate() {
-            if !known.is_taken(place) {
-                members.add(key, value, json);
-            }
-        }
-        for (key, text) in [
-            ("otel.scope.name", &rest.scope.name),
-            ("otel.scope.version", &rest.scope.version),
-        ] {
-            if !text.is_empty() {
-                members.add(key, &Value::Text(Cow::Borrowed(text)), json);
-            }
-        }
-    }
-    for (namespace, object) in &own {
-        if is_default(namespace) {
-            members.adopt(object, json);
-        }
-    }
-    if members.is_open {
+    let mut opened = Opened::default();
+    default_namespace(known, rest, &own, (json, &mut opened));
+    if opened.default {
         json.raw("}");
     }
-    let mut is_open = members.is_open;
     for (namespace, object) in own.iter().filter(|(namespace, _)| !is_default(namespace)) {
-        open(&mut is_open, json);
+        opened.begin(json);
         json.key(namespace);
         json.raw(&object.write());
     }
     if !rest.stacks.is_empty() && !own.iter().any(|(namespace, _)| *namespace == STACKS_NAMESPACE) {
-        open(&mut is_open, json);
+        opened.begin(json);
         json.key(STACKS_NAMESPACE);
         json.raw("{");
         for (id, stack) in &rest.stacks {
@@ -171,8 +136,100 @@ pub(super) fn metadata(known: &mut Known<'_>, rest: &Rest<'_>, json: &mut Json) 
         }
         json.raw("}");
     }
-    if is_open {
+    if opened.metadata {
         json.raw("}");
+    }
+}
+
+/// Attributes that are left, and what is metadata of this namespace already. No name comes twice.
+fn default_namespace(
+    known: &Known<'_>,
+    rest: &Rest<'_>,
+    own: &[(&str, Object<'_>)],
+    (json, opened): (&mut Json, &mut Opened),
+) {
+    let resource: &[Attribute<'_>] = match known.aspect.has_resource() {
+        true => &known.resource.attributes,
+        false => &[],
+    };
+    for (place, attribute) in resource.iter().enumerate() {
+        if !rest.listed.contains(&place) && is_told(resource, place) {
+            opened.default_namespace(json);
+            json.prefixed_key(RESOURCE_PREFIX, &attribute.key);
+            json.value(&attribute.value);
+        }
+    }
+    if known.aspect == Aspect::Service {
+        return;
+    }
+    let is_of_resource = |key: &str| {
+        let key = key.strip_prefix(RESOURCE_PREFIX);
+        key.is_some_and(|key| find(resource, key).is_some())
+    };
+    let attributes = &known.span.attributes;
+    for (place, Attribute { key, value }) in attributes.iter().enumerate() {
+        if !known.is_taken(place) && is_told(attributes, place) && !is_of_resource(key) {
+            opened.default_namespace(json);
+            json.key(key);
+            json.value(value);
+        }
+    }
+    let scope = [
+        ("otel.scope.name", &rest.scope.name),
+        ("otel.scope.version", &rest.scope.version),
+    ];
+    for (key, text) in scope {
+        if !text.is_empty() && known.find(key).is_none() {
+            opened.default_namespace(json);
+            json.key(key);
+            json.string(text);
+        }
+    }
+    let mut adopted: Vec<&str> = scope.iter().map(|(key, _)| *key).collect();
+    let own = own.iter().filter(|(namespace, _)| is_default(namespace));
+    for member in own.flat_map(|(_, object)| &object.members) {
+        let name = member.name.as_ref();
+        let is_attribute = known.find(name).is_some_and(|(place, _)| !known.is_taken(place));
+        if !is_attribute && !is_of_resource(name) && !adopted.contains(&name) {
+            opened.default_namespace(json);
+            json.key(name);
+            json.raw(&member.value);
+            adopted.push(name);
+        }
+    }
+}
+
+/// Whether an attribute has a value, and is the first of its name.
+fn is_told(attributes: &[Attribute<'_>], place: usize) -> bool {
+    let mut before = attributes.iter().take(place);
+    attributes.get(place).is_some_and(|attribute| {
+        attribute.value != Value::Empty && !before.any(|earlier| earlier.key == attribute.key)
+    })
+}
+
+/// Which objects of the metadata are begun.
+#[derive(Default)]
+struct Opened {
+    metadata: bool,
+    default: bool,
+}
+
+impl Opened {
+    fn begin(&mut self, json: &mut Json) {
+        if !self.metadata {
+            json.member("metadata");
+            json.raw("{");
+            self.metadata = true;
+        }
+    }
+
+    fn default_namespace(&mut self, json: &mut Json) {
+        self.begin(json);
+        if !self.default {
+            json.key(DEFAULT_NAMESPACE);
+            json.raw("{");
+            self.default = true;
+        }
     }
 }
 
@@ -180,18 +237,10 @@ fn is_default(namespace: &str) -> bool {
     namespace.eq_ignore_ascii_case(DEFAULT_NAMESPACE)
 }
 
-fn open(is_open: &mut bool, json: &mut Json) {
-    if !*is_open {
-        json.member("metadata");
-        json.raw("{");
-        *is_open = true;
-    }
-}
-
 /// Attributes that hold the metadata of a namespace, as JSON; the first of a namespace.
 fn namespaces<'a>(known: &mut Known<'a>) -> Vec<(&'a str, Object<'a>)> {
     let mut found: Vec<(&str, Object<'_>)> = Vec::new();
-    if known.aspect == super::shape::Aspect::Service {
+    if known.aspect == Aspect::Service {
         return found;
     }
     let span = known.span;
@@ -207,44 +256,4 @@ fn namespaces<'a>(known: &mut Known<'a>) -> Vec<(&'a str, Object<'a>)> {
         }
     }
     found
-}
-
-/// The members of the default namespace.
-struct Members {
-    keys: Vec<String>,
-    is_open: bool,
-}
-
-impl Members {
-    fn add(&mut self, key: &str, value: &Value<'_>, json: &mut Json) {
-        if *value != Value::Empty && self.begin(key, json) {
-            json.value(value);
-        }
-    }
-
-    /// Members of an object that is JSON already.
-    fn adopt(&mut self, object: &Object<'_>, json: &mut Json) {
-        for member in &object.members {
-            if self.begin(&member.name, json) {
-                json.raw(&member.value);
-            }
-        }
-    }
-
-    /// Begins a member. Not if there is one of this key.
-    fn begin(&mut self, key: &str, json: &mut Json) -> bool {
-        if self.keys.iter().any(|known| known == key) {
-            return false;
-        }
-        if !self.is_open {
-            json.member("metadata");
-            json.raw("{");
-            json.key(DEFAULT_NAMESPACE);
-            json.raw("{");
-            self.is_open = true;
-        }
-        json.key(key);
-        self.keys.push(key.to_owned());
-        true
-    }
 }

@@ -18,7 +18,7 @@ pub(super) struct Json {
 impl Json {
     pub(super) fn new() -> Self {
         Self {
-            out: vec![b'{'],
+            out: begun(),
             path: "",
         }
     }
@@ -65,6 +65,15 @@ impl Json {
     pub(super) fn key(&mut self, key: &str) {
         self.comma();
         self.string(key);
+        self.out.push(b':');
+    }
+
+    /// As [`key`](Self::key), of a name in two pieces; the first needs no escapes.
+    pub(super) fn prefixed_key(&mut self, prefix: &str, key: &str) {
+        self.comma();
+        let start = self.out.len() + 1;
+        self.string(key);
+        self.out.splice(start..start, prefix.bytes());
         self.out.push(b':');
     }
 
@@ -148,6 +157,14 @@ impl Json {
         }
         self.raw("}");
     }
+}
+
+/// An object with room for most documents.
+fn begun() -> Vec<u8> {
+    const ROOM_BYTES: usize = 1024;
+    let mut out = Vec::with_capacity(ROOM_BYTES);
+    out.push(b'{');
+    out
 }
 
 fn levels(path: &str) -> impl Iterator<Item = &str> {

@@ -11,6 +11,12 @@ pub(super) struct Known<'a> {
     pub(super) aspect: Aspect,
     /// By the attribute's place: a member tells it.
     taken: Vec<bool>,
+    /// Of every key a bit: most keys that are asked for are not there.
+    keys: u64,
+    /// As `keys`, of the resource's.
+    resource_keys: u64,
+    /// The platform that a segment runs on; none of a subsegment.
+    pub(super) platform: Option<&'a str>,
     pub(super) is_http: bool,
     pub(super) is_sql: bool,
     pub(super) is_aws_cloud: bool,
@@ -26,16 +32,16 @@ impl<'a> Known<'a> {
             resource,
             aspect,
             taken,
+            keys: bits(&span.attributes),
+            resource_keys: bits(&resource.attributes),
+            platform: None,
             is_http: false,
             is_sql: false,
             is_aws_cloud: true,
             is_aws_call: false,
             is_lambda: is_lambda(resource),
         };
-        known.is_http = span
-            .attributes
-            .iter()
-            .any(|attribute| tells_of_http(&attribute.key));
+        known.is_http = known.tells_of_http();
         known.is_sql = known
             .text("db.system.name")
             .or_else(|| known.text("db.system"))
@@ -44,11 +50,17 @@ impl<'a> Known<'a> {
             .of_resource("cloud.provider")
             .is_none_or(|provider| provider == "aws");
         known.is_aws_call = is_aws_call(span);
+        known.platform = known
+            .of_resource("cloud.platform")
+            .filter(|_| aspect.is_segment());
         known
     }
 
     /// The attribute's place and value. The first of two equal keys counts.
     pub(super) fn find(&self, key: &str) -> Option<(usize, &'a Value<'a>)> {
+        if self.keys & bit(key) == 0 {
+            return None;
+        }
         let mut attributes = self.span.attributes.iter().enumerate();
         let (place, attribute) = attributes.find(|(_, attribute)| attribute.key == key)?;
         Some((place, &attribute.value))
@@ -60,7 +72,7 @@ impl<'a> Known<'a> {
 
     /// An attribute's text, if it is one and not empty.
     pub(super) fn text(&self, key: &str) -> Option<&'a str> {
-        text(&self.span.attributes, key)
+        self.value(key)?.as_text().filter(|text| !text.is_empty())
     }
 
     /// The first of the attributes that is a text.
@@ -70,7 +82,15 @@ impl<'a> Known<'a> {
 
     /// The text of an attribute of the resource.
     pub(super) fn of_resource(&self, key: &str) -> Option<&'a str> {
-        text(&self.resource.attributes, key)
+        self.resource_value(key)?
+            .as_text()
+            .filter(|text| !text.is_empty())
+    }
+
+    /// An attribute of the resource.
+    pub(super) fn resource_value(&self, key: &str) -> Option<&'a Value<'a>> {
+        let may_be = self.resource_keys & bit(key) != 0;
+        may_be.then(|| find(&self.resource.attributes, key)).flatten()
     }
 
     pub(super) fn take(&mut self, place: usize) {
@@ -83,6 +103,19 @@ impl<'a> Known<'a> {
         self.taken.get(place).copied().unwrap_or_default()
     }
 
+    fn tells_of_http(&self) -> bool {
+        let is_http = |key: &str| key.starts_with("http.") || key.starts_with("url.");
+        let mut first = ROWS
+            .iter()
+            .filter(|row| row.when == When::Http)
+            .filter_map(Row::written);
+        self.span
+            .attributes
+            .iter()
+            .any(|attribute| is_http(&attribute.key))
+            || first.any(|key| self.find(key).is_some())
+    }
+
     /// HTTP's status, if the span tells it.
     pub(super) fn http_status(&self) -> Option<i64> {
         let value = self
@@ -90,6 +123,18 @@ impl<'a> Known<'a> {
             .or_else(|| self.value("http.status_code"))?;
         whole(value)
     }
+}
+
+fn bits(attributes: &[Attribute<'_>]) -> u64 {
+    attributes
+        .iter()
+        .fold(0, |bits, attribute| bits | bit(&attribute.key))
+}
+
+/// One of 64 bits, by a key's length and last letter.
+fn bit(key: &str) -> u64 {
+    let last = key.bytes().next_back().unwrap_or_default();
+    1 << (key.len().wrapping_mul(7).wrapping_add(last.into()) % 64)
 }
 
 /// The text of an attribute, if it is one and not empty.
@@ -139,12 +184,4 @@ pub(super) const fn calls_out(kind: Kind) -> bool {
 
 fn is_sql(system: &str) -> bool {
     SQL_SYSTEMS.iter().any(|known| known.eq_ignore_ascii_case(system))
-}
-
-fn tells_of_http(key: &str) -> bool {
-    let mut first = ROWS
-        .iter()
-        .filter(|row| row.when == When::Http)
-        .filter_map(Row::written);
-    key.starts_with("http.") || key.starts_with("url.") || first.any(|own| own == key)
 }

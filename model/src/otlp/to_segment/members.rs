@@ -5,7 +5,7 @@ use core::net::IpAddr;
 use super::super::mapping::{ROWS, Row, Rule, Shape, When};
 use super::super::span::Value;
 use super::json::Json;
-use super::known::{Known, find, whole};
+use super::known::{Known, whole};
 use super::rules;
 use super::shape::Aspect;
 
@@ -58,8 +58,7 @@ fn of_span(row: &Row, known: &mut Known<'_>, json: &mut Json) -> bool {
 }
 
 fn of_resource(row: &Row, known: &Known<'_>, json: &mut Json) -> bool {
-    let attributes = &known.resource.attributes;
-    let mut values = row.resource.iter().filter_map(|key| find(attributes, key));
+    let mut values = row.resource.iter().filter_map(|key| known.resource_value(key));
     let value = values.find(|value| fits(row, value));
     value.is_some_and(|value| {
         put(row, value, json);
@@ -90,8 +89,11 @@ fn take_parts(parts: &[&str], known: &mut Known<'_>, told: &str) {
 }
 
 fn holds(when: When, known: &Known<'_>) -> bool {
-    let platform = |name| known.of_resource("cloud.platform") == Some(name);
-    let is_segment = known.aspect.is_segment();
+    let is_on = |platform| known.is_aws_cloud && known.platform == Some(platform);
+    let is_with = |key| {
+        let is_segment = known.is_aws_cloud && known.aspect.is_segment();
+        is_segment && known.of_resource(key).is_some()
+    };
     match when {
         When::Always => true,
         When::Segment => known.aspect.has_resource(),
@@ -99,17 +101,10 @@ fn holds(when: When, known: &Known<'_>) -> bool {
         When::Sql => known.is_sql && known.aspect != Aspect::Service,
         When::Aws => known.is_aws_cloud,
         When::AwsCall => known.is_aws_cloud && (known.is_aws_call || known.text("aws.service").is_some()),
-        When::Ec2 => {
-            is_segment
-                && known.is_aws_cloud
-                && (platform("aws_ec2") || known.of_resource("host.id").is_some())
-        }
-        When::Ecs => is_segment && known.is_aws_cloud && platform("aws_ecs"),
-        When::Eks => {
-            let cluster = || known.of_resource("k8s.cluster.name").is_some();
-            is_segment && known.is_aws_cloud && (platform("aws_eks") || cluster())
-        }
-        When::Beanstalk => is_segment && known.is_aws_cloud && platform("aws_elastic_beanstalk"),
+        When::Ec2 => is_on("aws_ec2") || is_with("host.id"),
+        When::Ecs => is_on("aws_ecs"),
+        When::Eks => is_on("aws_eks") || is_with("k8s.cluster.name"),
+        When::Beanstalk => is_on("aws_elastic_beanstalk"),
         When::Lambda => known.aspect.has_resource() && known.is_lambda,
     }
 }
