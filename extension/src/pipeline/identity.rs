@@ -70,6 +70,13 @@ impl Identity {
             function,
         }
     }
+
+    /// Whether AWS::Lambda hangs under a segment that Lambda's front end sends to X-Ray itself: what announces an id for
+    /// the function's segment has one of its own above it. Managed instances, which have no INVOKE, name the caller's.
+    pub fn has_front_end(&self, ids: &SegmentIds) -> bool {
+        let is_announced = self.span_id.is_some() && self.invoke_parent.is_some();
+        is_announced && ids.lambda_parent.is_some() && ids.lambda_parent == self.start_parent
+    }
 }
 
 /// Ids of the two segments of a request.
@@ -250,6 +257,21 @@ mod tests {
             "new",
             "none",
         );
+    }
+
+    #[test]
+    fn only_an_invoked_function_with_an_announced_id_hangs_under_lambdas_front_end() {
+        for (invoked, started, is_front_end) in [
+            (Some(header(F)), Some(tracing(Some(F), W)), true), // current and classic, Active
+            (None, Some(tracing(Some(F), U)), false),           // managed, Active
+            (Some(header(U)), Some(tracing(None, U)), false),   // PassThrough
+            (Some(header(U)), None, false),                     // emulators without telemetry
+            (Some(header(F)), Some(tracing(Some(F), "?")), false), // no W
+        ] {
+            let identity = Identity::new(invoked.as_ref(), started.as_ref()).unwrap();
+            let ids = identity.segments(&request());
+            assert_eq!(identity.has_front_end(&ids), is_front_end, "{identity:?}");
+        }
     }
 
     #[test]

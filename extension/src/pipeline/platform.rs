@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use model::ids::SegmentId;
+use model::otlp::from_segment::FRONT_END;
 use model::time::Timestamp;
 use model::wire::segment_document::{
     Cause, Exception, Http, HttpResponse, Interval, Place, SegmentDocument, Subsegment,
@@ -113,6 +114,9 @@ impl Told<'_> {
             response: HttpResponse { status },
         });
         segment.fault = self.has_fault();
+        if !self.is_rescued() && self.identity.has_front_end(ids) {
+            segment.metadata = object(json!({ "lambda": { "parent": FRONT_END } }));
+        }
         segment
     }
 

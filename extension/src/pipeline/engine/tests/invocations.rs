@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use model::otlp::decode;
+use model::otlp::from_segment::{self, Given};
 use serde_json::{Value, json};
 
 use super::bench::{Bench, S, U, V, W, done, header, report, start, subsegment, tracing};
@@ -61,6 +63,34 @@ fn in_pass_through_documents_move_from_the_caller_to_the_function() {
     assert_eq!(bench.document(&format!("call {A}"))["parent_id"], *function);
     assert_eq!(bench.document(&format!("call {B}"))["parent_id"], A);
     assert_eq!(bench.document("AWS::Lambda")["parent_id"], U);
+}
+
+/// The parent of AWS::Lambda's span and of the function's, as they go to an OTLP backend.
+fn parents_of_spans(bench: &Bench) -> [String; 2] {
+    ["AWS::Lambda", "AWS::Lambda::Function"].map(|name| {
+        let document = bench.document(name).to_string();
+        let made = from_segment::spans(document.as_bytes(), &Given::default());
+        let span = decode::span(&made.spans[0]).unwrap();
+        span.parent.map_or("none".into(), |id| id.to_string())
+    })
+}
+
+#[test]
+fn no_platform_span_hangs_under_a_segment_that_x_ray_alone_gets() {
+    let mut bench = Bench::new();
+    play(&mut bench, S, tracing(Some(S), W), S);
+    assert_eq!(
+        parents_of_spans(&bench),
+        ["none".into(), id_of(&bench, "AWS::Lambda")]
+    );
+    assert_eq!(
+        bench.document("AWS::Lambda")["metadata"],
+        json!({ "lambda": { "parent": "front-end" } })
+    );
+    let mut bench = Bench::new();
+    play(&mut bench, U, tracing(None, U), U);
+    assert_eq!(parents_of_spans(&bench), [U.into(), id_of(&bench, "AWS::Lambda")]);
+    assert_eq!(bench.document("AWS::Lambda")["metadata"], Value::Null);
 }
 
 #[test]
