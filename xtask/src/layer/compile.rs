@@ -134,6 +134,8 @@ fn flags(arch: Arch, sysroot: &Sysroot, place: &Place) -> Outcome<String> {
         format!("-Clinker={}", sysroot.linker().display()),
         "-Clinker-flavor=ld.lld".to_owned(),
         format!("-Ctarget-cpu={}", arch.processor()),
+        // What unwinding needs to know of a function takes fewer bytes than without.
+        "-Cforce-frame-pointers=yes".to_owned(),
     ];
     let mut remap =
         |from: &Path, to: &str| flags.push(format!("--remap-path-prefix={}={to}", from.display()));
