@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use super::super::mapping::{
     EXCEPTION_CAUSE, EXCEPTION_EVENT, EXCEPTION_ID, EXCEPTION_REMOTE, EXCEPTION_SKIPPED, EXCEPTION_TRUNCATED,
 };
-use super::super::span::{Attribute, SpanEvent};
+use super::super::span::{Attribute, SpanEvent, Value};
 use super::finish::{close, keep};
 use super::json;
 use super::part::Part;
@@ -58,11 +58,16 @@ pub(super) fn tell<'a>(part: &mut Part<'a>) {
     close(part, "cause", unsaid);
 }
 
-/// The attributes of an exception's event. Not whole is what its stack's text cannot say.
+/// The attributes of an exception's event. Not whole is what they do not say as it was.
 fn event<'a>(part: &Part<'a>, exception: &Object<'a>, is_whole: &mut bool) -> Vec<Attribute<'a>> {
     let mut attributes = Vec::with_capacity(SAME.len() + 1);
     for (member, key) in SAME {
-        let value = exception.read_value(member).and_then(json::scalar);
+        let Some(raw) = exception.read_value(member) else {
+            continue;
+        };
+        let value = json::scalar(raw);
+        let is_text = matches!(value, Some(Value::Text(_)));
+        *is_whole &= value.is_some() && is_text != matches!(*member, "remote" | "truncated" | "skipped");
         attributes.extend(value.map(|value| Attribute::new(*key, value)));
     }
     // A stack that could not be taken apart is there as it was.
@@ -74,8 +79,10 @@ fn event<'a>(part: &Part<'a>, exception: &Object<'a>, is_whole: &mut bool) -> Ve
         attributes.push(Attribute::new("exception.stacktrace", stack));
         return attributes;
     }
-    let frames = exception.read_value("stack").and_then(json::elements);
-    let frames: Vec<Frame<'_>> = frames.unwrap_or_default().into_iter().filter_map(frame).collect();
+    let stack = exception.read_value("stack");
+    let calls = stack.and_then(json::elements).unwrap_or_default();
+    let frames: Vec<Frame<'_>> = calls.iter().filter_map(|raw| frame(raw)).collect();
+    *is_whole &= frames.len() == calls.len();
     if !frames.is_empty() {
         let part_of = |name| exception.read_value(name).and_then(text).unwrap_or_default();
         let (kind, message) = (part_of("type"), part_of("message"));

@@ -89,6 +89,24 @@ fn exceptions_are_events_in_their_order() {
 }
 
 #[test]
+fn an_exception_of_unusual_parts_is_kept_as_it_is_too() {
+    for exception in [
+        json!({ "id": "a1b2c3d4e5f60718", "message": { "text": "m" } }),
+        json!({ "id": "a1b2c3d4e5f60718", "message": 5 }),
+        json!({ "id": "a1b2c3d4e5f60718", "remote": "yes" }),
+        json!({ "id": "a1b2c3d4e5f60718", "stack": [7] }),
+        json!({ "id": "a1b2c3d4e5f60718", "stack": [{ "line": 7 }] }),
+    ] {
+        let cause = json!({ "exceptions": [exception] });
+        let document = segment(json!({ "fault": true, "cause": cause }));
+        let (attributes, _) = told(&document, &Given::default());
+        let kept: Json = serde_json::from_str(attributes["aws.xray.document"].as_str().unwrap()).unwrap();
+        assert_eq!(kept["cause"], cause);
+        assert_eq!(events(&document).0.len(), 1);
+    }
+}
+
+#[test]
 fn the_id_of_another_segments_exception_is_the_status_message() {
     let document = segment(json!({ "fault": true, "cause": "79e91ec17f820b84" }));
     assert_eq!(events(&document), (vec![], "79e91ec17f820b84".to_owned()));
