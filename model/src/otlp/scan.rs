@@ -322,6 +322,36 @@ mod tests {
         assert_eq!(scan(&nested(1000)), Err(Refusal::TooDeep));
     }
 
+    #[test]
+    fn what_nests_deeper_is_read_as_far_as_the_limit() {
+        let mut over = nested(ATTRIBUTE_DEPTH_MAX + 1);
+        let read = decode::span(&over).unwrap();
+        let mut value = read.attributes.last().map(|attribute| &attribute.value);
+        let mut levels = 0;
+        while let Some(inner) = value {
+            value = match inner {
+                Value::List(values) => values.first(),
+                Value::Map(entries) => entries.first().map(|entry| &entry.value),
+                _ => None,
+            };
+            levels += 1;
+        }
+        // The last level is what stands where the rest was.
+        assert_eq!(levels, ATTRIBUTE_DEPTH_MAX + 1);
+        // Whoever nests without end meets the limit, not the end of the stack.
+        let endless = (0..10_000).fold(Vec::new(), |value, _| {
+            let (mut list, mut outer) = (Vec::new(), Vec::new());
+            put_bytes_always(&mut list, 1, &value);
+            put_bytes_always(&mut outer, 5, &list);
+            outer
+        });
+        let attribute = open(&mut over, 9);
+        put_bytes_always(&mut over, 2, &endless);
+        close(&mut over, attribute);
+        assert!(decode::span(&over).is_ok());
+        assert_eq!(scan(&over), Err(Refusal::TooDeep));
+    }
+
     fn encode_again(span: &[u8]) -> Vec<u8> {
         bytes(&decode::span(span).unwrap())
     }
