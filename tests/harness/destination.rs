@@ -7,7 +7,9 @@
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
+use emulator::{Config, InitAt, InitType};
 use serde_json::Value;
 use tokio::net::TcpSocket;
 use tokio::sync::watch;
@@ -29,6 +31,9 @@ pub use self::act::{Act, CODES_FOR_EVER, CODES_FOR_LATER};
 pub use self::door::Door;
 pub use self::record::{Asked, Call, Document, Handshakes, Received};
 pub use self::tls::Certificate;
+
+/// How long ago the version was published that a snapshot was made of.
+const SNAPSHOT_AGE: Duration = Duration::from_secs(24 * 3600);
 
 /// The destination; it ends with the test's runtime.
 pub struct Destination {
@@ -87,6 +92,21 @@ impl Destination {
     /// Where container credentials are given out.
     pub fn credentials_url(&self) -> String {
         format!("{}/credentials", self.url())
+    }
+
+    /// A function made from a snapshot, which sends here with the credentials that are given out here.
+    pub fn of_restored_function(&self) -> impl FnOnce(&mut Config) + use<> {
+        let (url, credentials) = (self.url(), self.credentials_url());
+        move |config| {
+            config.init_type = InitType::SnapStart {
+                published: SNAPSHOT_AGE,
+            };
+            config.init_at = InitAt::Start;
+            config.variables.insert("AWS_ENDPOINT_URL_XRAY".into(), url);
+            config
+                .variables
+                .insert("AWS_CONTAINER_CREDENTIALS_FULL_URI".into(), credentials);
+        }
     }
 
     /// The file with the certificate that vouches for this destination's.

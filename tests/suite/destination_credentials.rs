@@ -1,8 +1,6 @@
 //! Credentials that expire: renewed where they can be, told where they cannot.
 
-use std::time::Duration;
-
-use emulator::{Config, Entry, InitAt, InitType, Part, What};
+use emulator::{Entry, Part, What};
 use tests::destination::Destination;
 use tests::lab::Lab;
 use tests::script::Script;
@@ -11,21 +9,6 @@ async fn invoke(lab: &Lab, number: usize) {
     let id = format!("{:016x}", number + 1);
     lab.succeed(&Script::new().subsegment(&id, "call")).await;
     lab.idle().await;
-}
-
-/// A function made from a snapshot, whose credentials the destination gives out.
-fn restored(destination: &Destination) -> impl FnOnce(&mut Config) {
-    let (url, credentials) = (destination.url(), destination.credentials_url());
-    move |config| {
-        config.init_type = InitType::SnapStart {
-            published: Duration::from_secs(24 * 3600),
-        };
-        config.init_at = InitAt::Start;
-        config.variables.insert("AWS_ENDPOINT_URL_XRAY".into(), url);
-        config
-            .variables
-            .insert("AWS_CONTAINER_CREDENTIALS_FULL_URI".into(), credentials);
-    }
 }
 
 /// The keys that calls were signed with, in their order.
@@ -42,7 +25,7 @@ fn keys(destination: &Destination) -> Vec<String> {
 async fn a_snapshots_function_fetches_its_credentials_after_the_restore_and_renews_what_expired() {
     let destination = Destination::start().await;
     destination.give_out(["ONE", "TWO", "THREE"]);
-    let lab = Lab::with(restored(&destination)).await;
+    let lab = Lab::with(destination.of_restored_function()).await;
     assert_eq!(destination.received().credentials, 0);
     invoke(&lab, 0).await;
     invoke(&lab, 1).await;
@@ -81,7 +64,7 @@ async fn while_a_snapshot_is_made_nothing_is_fetched_or_opened_that_its_sandboxe
     let destination = Destination::start().await;
     destination.give_out(["ONE", "TWO"]);
     let mut address = String::new();
-    let change = restored(&destination);
+    let change = destination.of_restored_function();
     let lab = Lab::with(|config| {
         change(config);
         address.clone_from(&config.variables["FLUOROSCOPE_UDP_ADDRESS"]);

@@ -3,6 +3,7 @@
 //! Nothing of it is part of the project. `cargo xtask test` leaves this suite out, and says so, where it is not.
 
 mod datagrams;
+mod deviations;
 mod headers;
 mod round_trips;
 mod sampling;

@@ -1,8 +1,8 @@
 //! Samplers in the function, which ask X-Ray through the daemon's port: real ones, and what each failure costs.
 
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{SystemTime, UNIX_EPOCH};
 
-use emulator::{Config, InitAt, InitType, Invoked, Request};
+use emulator::{Config, Invoked, Request};
 use serde_json::{Value, json};
 use tests::destination::{Destination, Door};
 use tests::lab::Lab;
@@ -221,17 +221,10 @@ async fn what_a_sampler_learned_before_a_snapshot_is_not_known_after_it() {
     let destination = Destination::start().await;
     destination.give_out(["ONE", "TWO"]);
     destination.answer_samplers(RULES, 200, rules(&[]));
-    let (url, credentials) = (destination.url(), destination.credentials_url());
+    let restored = destination.of_restored_function();
     let lab = Lab::with(|config| {
         runtime_client("sampled.by_itself").play(config);
-        config.init_type = InitType::SnapStart {
-            published: Duration::from_secs(24 * 3600),
-        };
-        config.init_at = InitAt::Start;
-        config.variables.insert("AWS_ENDPOINT_URL_XRAY".into(), url);
-        config
-            .variables
-            .insert("AWS_CONTAINER_CREDENTIALS_FULL_URI".into(), credentials);
+        restored(config);
     })
     .await;
     // The restore is told by a record, which may come after the handler has asked: the second one has to wait for it.

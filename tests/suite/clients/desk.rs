@@ -27,6 +27,8 @@ pub(crate) struct Desk {
 
 /// What a program left.
 pub(crate) struct Said {
+    /// Its name and words.
+    line: String,
     /// Its exit code.
     pub(crate) code: Option<i32>,
     /// Its standard output.
@@ -39,7 +41,10 @@ impl Said {
     /// The same, if it ended with `code`; else fails with all that it said.
     #[track_caller]
     pub(crate) fn with_code(self, code: i32) -> Self {
-        assert_eq!(self.code, Some(code), "{}\n{}", self.output, self.errors);
+        let Self {
+            line, output, errors, ..
+        } = &self;
+        assert_eq!(self.code, Some(code), "{line}\n{output}\n{errors}");
         self
     }
 }
@@ -169,6 +174,7 @@ pub(crate) async fn finish(command: &mut Command) -> Said {
     let output = output.unwrap_or_else(|_| panic!("{command:?} does not end"));
     let output = output.unwrap_or_else(|error| panic!("{command:?}: {error}"));
     Said {
+        line: format!("{:?}", command.as_std()),
         code: output.status.code(),
         output: String::from_utf8_lossy(&output.stdout).into_owned(),
         errors: String::from_utf8_lossy(&output.stderr).into_owned(),

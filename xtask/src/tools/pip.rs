@@ -38,7 +38,7 @@ pub(super) fn python(folder: &Path) -> Command {
     process::program(&folder.join("bin/python").to_string_lossy())
 }
 
-/// A program that comes in a wheel of its name, installed below `target/tools` unless it is current there.
+/// A program out of a wheel, installed below `target/tools` by its own name unless it is current there.
 ///
 /// `mend` says how else to get it.
 pub(super) fn program(name: &str, wheel: &str, mend: &str) -> Outcome<Command> {

@@ -10,6 +10,7 @@ use super::super::super::generated;
 use super::super::super::mapping::ROWS;
 use super::super::super::span::{Attribute, Resource, Scope, Span, Value};
 use super::super::{Group, LambdaHandler, Options, documents};
+use crate::ids::{SegmentId, TraceId};
 use crate::wire::document_scan;
 use crate::wire::object::Object;
 
@@ -176,30 +177,28 @@ fn members_of_one_object_stand_together_in_the_table() {
     assert!(members.len() > 50);
 }
 
-#[test]
-fn numbers_that_json_does_not_have_are_texts() {
-    let key = |number: f64| Attribute::new(format!("k{number}"), number);
+/// The one document of a span with these attributes.
+fn document_of(attributes: Vec<Attribute<'_>>, options: &Options) -> Json {
     let span = Span {
-        attributes: vec![
-            key(f64::NAN),
-            key(f64::INFINITY),
-            key(f64::NEG_INFINITY),
-            key(0.5),
-        ],
-        ..Span::new(
-            crate::ids::TraceId::from_bytes([1; 16]),
-            crate::ids::SegmentId::from_bytes([2; 8]),
-        )
+        attributes,
+        ..Span::new(TraceId::from_bytes([1; 16]), SegmentId::from_bytes([2; 8]))
     };
     let group = Group {
         resource: &Resource::default(),
         scope: &Scope::default(),
     };
+    serde_json::from_slice(&documents(&span, group, options).unwrap()[0]).unwrap()
+}
+
+#[test]
+fn numbers_that_json_does_not_have_are_texts() {
+    let key = |number: f64| Attribute::new(format!("k{number}"), number);
     let options = Options {
         index_all: true,
         ..Options::default()
     };
-    let document: Json = serde_json::from_slice(&documents(&span, group, &options).unwrap()[0]).unwrap();
+    let attributes = [f64::NAN, f64::INFINITY, f64::NEG_INFINITY, 0.5].map(key);
+    let document = document_of(attributes.into(), &options);
     assert_eq!(document["annotations"], serde_json::json!({"k0.5": 0.5}));
     let texts = serde_json::json!({"kNaN": "NaN", "kinf": "Infinity", "k-inf": "-Infinity"});
     assert_eq!(document["metadata"]["default"], texts);
@@ -208,18 +207,6 @@ fn numbers_that_json_does_not_have_are_texts() {
 #[test]
 fn a_document_of_the_largest_span_is_json() {
     let filler = "\u{1}".repeat(crate::limits::SPAN_MAX_BYTES);
-    let span = Span {
-        attributes: vec![Attribute::new("k", filler.clone())],
-        ..Span::new(
-            crate::ids::TraceId::from_bytes([1; 16]),
-            crate::ids::SegmentId::from_bytes([2; 8]),
-        )
-    };
-    let group = Group {
-        resource: &Resource::default(),
-        scope: &Scope::default(),
-    };
-    let made = documents(&span, group, &Options::default()).unwrap();
-    let document: Json = serde_json::from_slice(&made[0]).unwrap();
+    let document = document_of(vec![Attribute::new("k", filler.clone())], &Options::default());
     assert_eq!(document["metadata"]["default"]["k"], filler);
 }
