@@ -58,6 +58,11 @@ fn of_function(template: &Value, layer: &str, function: &Value) -> Vec<String> {
             json!({"Ref": "FlushPolicy"}),
         ),
         (
+            "where segments go",
+            &variables["AWS_ENDPOINT_URL_XRAY"],
+            json!({"Fn::If": ["HasXRayEndpoint", {"Ref": "XRayEndpoint"}, {"Ref": "AWS::NoValue"}]}),
+        ),
+        (
             "days its logs are kept",
             &template["Resources"][group]["Properties"]["RetentionInDays"],
             json!({"Ref": "LogRetentionDays"}),

@@ -101,6 +101,11 @@ const DOCTORED: &[(&str, &str, &str)] = &[
         "RustFunction: flush policy: null",
     ),
     (
+        "!If [HasXRayEndpoint, !Ref XRayEndpoint, !Ref AWS::NoValue]",
+        "!Ref AWS::NoValue",
+        "NodeFunction: where segments go",
+    ),
+    (
         "      RetentionInDays: !Ref LogRetentionDays\n",
         "",
         "NodeFunction: days its logs are kept: null",
