@@ -204,7 +204,7 @@ fn serve_documents(
     tokio::spawn(documents.serve(posted, asker));
 }
 
-/// lambda-extension panics where the Runtime API's address is missing or cannot be read.
+/// The Runtime API's client panics where the API's address is missing or cannot be read.
 fn check_runtime_api(address: Option<&str>) -> Result<(), Line> {
     let Some(address) = address else {
         return Err(Line::new(
@@ -353,7 +353,7 @@ async fn register(
     log: Log,
 ) -> Option<(String, impl Future<Output = ()> + use<>)> {
     for attempt in 1..=REGISTER_ATTEMPTS {
-        match lifecycle::register(is_managed, signals.clone(), log).await {
+        match lifecycle::register(is_managed, signals.clone()).await {
             Ok(registered) => return Some(registered),
             Err(error) => {
                 let line = Line::new(Level::Error, "could not register with Lambda");

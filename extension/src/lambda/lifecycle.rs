@@ -1,4 +1,4 @@
-//! Registers with lambda-extension and turns its callbacks into signals, each answered by a gate.
+//! Registers, and turns Lambda's events into signals, each answered by a gate.
 //!
 //! From registration on Lambda waits for us, and any exit but at SHUTDOWN fails the function. So nothing in
 //! here ends the process: if nobody takes signals any more (a defect), events are asked for and let pass.
@@ -6,14 +6,14 @@
 use std::future::Future;
 use std::sync::Arc;
 
-use lambda_extension::{Error, Extension, InvokeEvent, LambdaEvent, NextEvent, ShutdownEvent, service_fn};
+use lambda_extension::{InvokeEvent, NextEvent, ShutdownEvent};
 use lambda_runtime_api_client::PooledClient;
 use model::time::Timestamp;
 use model::trace_header::TraceHeader;
 use tokio::sync::{Notify, mpsc, oneshot};
 
-use super::poll::{self, Polled};
-use crate::logging::{Level, Line, Log};
+use super::poll;
+use super::registration::{self, RegisterError};
 use crate::pipeline::event::Stopping;
 use crate::pipeline::invocation::Invoked;
 
@@ -69,37 +69,21 @@ impl Signals {
 pub async fn register(
     is_managed: bool,
     signals: Signals,
-    log: Log,
-) -> Result<(String, impl Future<Output = ()>), Error> {
+) -> Result<(String, impl Future<Output = ()>), RegisterError> {
     let events: &[&str] = if is_managed {
         &["SHUTDOWN"]
     } else {
         &["INVOKE", "SHUTDOWN"]
     };
-    let taker = signals.clone();
-    let registered = Extension::new()
-        .with_events(events)
-        .with_events_processor(service_fn(move |event: LambdaEvent| {
-            let signals = taker.clone();
-            async move {
-                if let Some(signal) = signal(event.next) {
-                    signals.deliver(signal).await;
-                }
-                Ok::<(), Error>(())
-            }
-        }))
-        .register()
-        .await?;
-    let extension_id = registered.extension_id.clone();
+    let program = std::env::args_os().next();
+    let name = registration::name(program.as_deref())?;
+    let client = PooledClient::builder().build();
+    let extension_id = registration::register(&client, &name, events).await?;
     let poller_id = extension_id.clone();
     let polling = async move {
-        if let Err(error) = registered.run().await {
-            let line = Line::new(Level::Debug, "the connection to Lambda broke; polling goes on");
-            log.write(line.with("cause", error.to_string()));
-        }
-        let client = PooledClient::builder().build();
         loop {
-            if let Polled::Signal(signal) = poll::next(&client, &poller_id).await {
+            // An event that cannot be read is let pass: whatever it is, asking again is right.
+            if let Some(signal) = poll::next(&client, &poller_id).await.and_then(signal) {
                 signals.deliver(signal).await;
             }
         }
@@ -108,7 +92,7 @@ pub async fn register(
 }
 
 /// None for an event without a usable request id, which is let pass.
-fn signal(event: NextEvent) -> Option<Signal> {
+pub fn signal(event: NextEvent) -> Option<Signal> {
     match event {
         NextEvent::Invoke(InvokeEvent {
             deadline_ms,

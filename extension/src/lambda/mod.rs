@@ -2,4 +2,5 @@
 
 pub mod lifecycle;
 pub mod poll;
+pub mod registration;
 pub mod subscribe;

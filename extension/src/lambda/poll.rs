@@ -1,21 +1,16 @@
-//! Asks Lambda for the next event when lambda-extension's own loop has ended.
+//! Asks Lambda for the next event.
 //!
-//! That loop ends at the first broken connection or unreadable event, and an extension that does not ask for
-//! the next event holds the function's next invocation for ever.
+//! No broken connection and no unreadable event ends the asking: an extension that does not ask for the next
+//! event holds the function's next invocation for ever (`docs/decisions/0001-lambda-extension.md`).
 
 use std::time::Duration;
 
 use http::{Method, Request};
 use http_body_util::{BodyExt, Limited};
+use lambda_extension::{InvokeEvent, NextEvent, ShutdownEvent, Tracing};
 use lambda_runtime_api_client::PooledClient;
 use lambda_runtime_api_client::body::Body;
-use model::time::Timestamp;
-use model::trace_header::TraceHeader;
 use serde_json::Value;
-
-use super::lifecycle::Signal;
-use crate::pipeline::event::Stopping;
-use crate::pipeline::invocation::Invoked;
 
 /// Longest event that is read; real ones are below 1 KiB. A longer one is treated as unreadable.
 const EVENT_MAX_BYTES: usize = 64 * 1024;
@@ -23,17 +18,8 @@ const EVENT_MAX_BYTES: usize = 64 * 1024;
 const PAUSE_FIRST: Duration = Duration::from_millis(1);
 const PAUSE_MAX: Duration = Duration::from_millis(500);
 
-/// What Lambda answered.
-#[derive(Debug, PartialEq)]
-pub enum Polled {
-    /// An event we understand.
-    Signal(Signal),
-    /// An event we do not: whatever it is, asking again is right.
-    Unreadable,
-}
-
-/// The next event. Asks until Lambda answers.
-pub async fn next(client: &PooledClient, extension_id: &str) -> Polled {
+/// The next event, or none if it is one we do not understand. Asks until Lambda answers.
+pub async fn next(client: &PooledClient, extension_id: &str) -> Option<NextEvent> {
     let mut pause = PAUSE_FIRST;
     loop {
         if let Some(body) = ask(client, extension_id).await {
@@ -61,34 +47,31 @@ async fn ask(client: &PooledClient, extension_id: &str) -> Option<Vec<u8>> {
     Some(body.map(|body| body.to_bytes().to_vec()).unwrap_or_default())
 }
 
-/// Reads an event as leniently as it can be acted on.
-pub fn read(body: &[u8]) -> Polled {
-    let Ok(event) = serde_json::from_slice::<Value>(body) else {
-        return Polled::Unreadable;
-    };
+/// Reads an event as leniently as it can be acted on: without what lambda-extension's own reading insists on.
+pub fn read(body: &[u8]) -> Option<NextEvent> {
+    let event: Value = serde_json::from_slice(body).ok()?;
     let text = |name: &str| event.get(name).and_then(Value::as_str);
-    let deadline = Timestamp::from_millis(event.get("deadlineMs").and_then(Value::as_i64).unwrap_or(0));
-    match text("eventType") {
-        Some("INVOKE") => {
-            let Some(request_id) = text("requestId").and_then(|id| id.parse().ok()) else {
-                return Polled::Unreadable;
-            };
-            let tracing = event
-                .get("tracing")
-                .and_then(|tracing| tracing.get("value"))
-                .and_then(Value::as_str);
-            Polled::Signal(Signal::Invoked(Invoked {
-                request_id,
-                function_arn: text("invokedFunctionArn").unwrap_or_default().into(),
-                deadline,
-                header: TraceHeader::parse(tracing.unwrap_or_default()),
-            }))
-        }
-        Some("SHUTDOWN") => {
-            let reason = text("shutdownReason").unwrap_or_default().to_owned();
-            Polled::Signal(Signal::Stopping(Stopping { reason, deadline }))
-        }
-        _ => Polled::Unreadable,
+    let deadline_ms = event.get("deadlineMs").and_then(Value::as_u64).unwrap_or(0);
+    match text("eventType")? {
+        "INVOKE" => Some(NextEvent::Invoke(InvokeEvent {
+            deadline_ms,
+            request_id: text("requestId")?.to_owned(),
+            invoked_function_arn: text("invokedFunctionArn").unwrap_or_default().to_owned(),
+            tracing: tracing(event.get("tracing")),
+        })),
+        "SHUTDOWN" => Some(NextEvent::Shutdown(ShutdownEvent {
+            shutdown_reason: text("shutdownReason").unwrap_or_default().to_owned(),
+            deadline_ms,
+        })),
+        _ => None,
+    }
+}
+
+fn tracing(tracing: Option<&Value>) -> Tracing {
+    let text = |name: &str| tracing?.get(name)?.as_str();
+    Tracing {
+        r#type: text("type").unwrap_or_default().to_owned(),
+        value: text("value").unwrap_or_default().to_owned(),
     }
 }
 
@@ -100,19 +83,22 @@ mod tests {
 
     #[test]
     fn events_are_read_with_whatever_is_missing() {
-        let Polled::Signal(Signal::Invoked(invoked)) = read(
-            br#"{"eventType":"INVOKE","deadlineMs":1779358532710,"requestId":"r-1","tracing":{"value":"Root=1-a;Sampled=1"}}"#,
-        ) else {
+        let invoked = br#"{"eventType":"INVOKE","deadlineMs":1779358532710,"requestId":"r-1","tracing":{"value":"Root=1-a;Sampled=1"}}"#;
+        let Some(NextEvent::Invoke(invoked)) = read(invoked) else {
             panic!("not an INVOKE")
         };
-        assert_eq!(invoked.deadline.as_millis(), 1_779_358_532_710);
-        assert!(invoked.header.is_sampled());
-        let stopping = Stopping {
-            reason: "spindown".into(),
-            deadline: Timestamp::default(),
+        assert_eq!(invoked.deadline_ms, 1_779_358_532_710);
+        assert_eq!(invoked.request_id, "r-1");
+        assert_eq!(invoked.tracing.value, "Root=1-a;Sampled=1");
+        let Some(NextEvent::Shutdown(stopping)) =
+            read(br#"{"eventType":"SHUTDOWN","shutdownReason":"spindown"}"#)
+        else {
+            panic!("not a SHUTDOWN")
         };
-        let body = br#"{"eventType":"SHUTDOWN","shutdownReason":"spindown"}"#;
-        assert_eq!(read(body), Polled::Signal(Signal::Stopping(stopping)));
+        assert_eq!(
+            (stopping.shutdown_reason.as_str(), stopping.deadline_ms),
+            ("spindown", 0)
+        );
         for body in [
             b"".as_slice(),
             b"{}",
@@ -120,7 +106,7 @@ mod tests {
             br#"{"eventType":"INVOKE"}"#,
             br#"{"eventType":"NEW"}"#,
         ] {
-            assert_eq!(read(body), Polled::Unreadable);
+            assert!(read(body).is_none());
         }
     }
 
