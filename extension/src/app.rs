@@ -4,7 +4,6 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use serde_json::Value;
-use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{Notify, mpsc};
 
 use crate::clock::{Alarm, Clock};
@@ -15,17 +14,22 @@ use crate::lambda::lifecycle::{Gate, Signal};
 use crate::limits::{DATAGRAMS_AT_THE_END, DATAGRAMS_PER_LOOK, MEMORY_READ_EVERY};
 use crate::logging::{Line, Log};
 use crate::memory::{MemoryReader, heap};
-use crate::outbound::task::{Done, Job};
+use crate::outbound::task::Job;
 use crate::pipeline::engine::Engine;
 use crate::pipeline::event::{Delivery, Effect, Event, Posted};
 use crate::pipeline::filing::Filed;
+use crate::pipeline::lane::{Lane, PerLane};
 use crate::pipeline::memory::Reading;
 use crate::pipeline::runtime_sign::RuntimeSign;
 use crate::proxy::signs::SignReceiver;
 use crate::spill::store::Store;
 
+mod ends;
+
 #[cfg(test)]
 mod tests;
+
+pub use ends::End;
 
 /// The ends of the queues that the loop holds.
 pub struct Queues {
@@ -35,10 +39,8 @@ pub struct Queues {
     pub posted: mpsc::Receiver<Posted>,
     /// From the telemetry listener.
     pub deliveries: mpsc::Receiver<Delivery>,
-    /// To the outbound.
-    pub jobs: mpsc::Sender<Job>,
-    /// From the outbound.
-    pub done: mpsc::Receiver<Done>,
+    /// To the outbounds and back.
+    pub outbounds: PerLane<End>,
     /// From the Runtime API proxy, where there is one.
     pub signs: Option<SignReceiver>,
     /// To whoever asks X-Ray for samplers: what is known is from before a snapshot.
@@ -50,9 +52,9 @@ pub struct App {
     engine: Engine,
     socket: Option<DatagramSocket>,
     backlog: Backlog,
-    files: Store,
+    files: PerLane<Store>,
     /// What became of work on the files, to be told in the next turn of the loop.
-    filed: VecDeque<Filed>,
+    filed: VecDeque<(Lane, Filed)>,
     memory: MemoryReader,
     /// Bytes of datagrams since memory was read.
     unread_bytes: usize,
@@ -60,7 +62,6 @@ pub struct App {
     log: Log,
     /// Held while Lambda waits for our next.
     gate: Option<Gate>,
-    is_outbound_lost: bool,
     /// A defect to play, in debug builds only.
     defect: Option<Defect>,
 }
@@ -71,7 +72,7 @@ impl App {
         Self {
             engine,
             socket,
-            files: Store::none(),
+            files: queues.outbounds.map(|_| Store::none()),
             filed: VecDeque::new(),
             backlog: Backlog::default(),
             memory: MemoryReader::open(),
@@ -79,13 +80,12 @@ impl App {
             queues,
             log,
             gate: None,
-            is_outbound_lost: false,
             defect: None,
         }
     }
 
     /// Keeps what memory has no room for in these files.
-    pub fn keep_files(&mut self, files: Store) {
+    pub fn keep_files(&mut self, files: PerLane<Store>) {
         self.files = files;
     }
 
@@ -106,11 +106,7 @@ impl App {
                     self.gate = Some(gate);
                     event_of(signal)
                 }
-                done = self.queues.done.recv(), if !self.is_outbound_lost => match done {
-                    Some(Done::Sent(outcome)) => Event::Settled(outcome),
-                    Some(Done::Told(is_taken)) => Event::Told(is_taken),
-                    None => self.lose_outbound(),
-                },
+                done = ends::next(&mut self.queues.outbounds) => done,
                 // Before the records: who posted has its answer, so this is older than the end of the invocation.
                 Some(posted) = self.queues.posted.recv() => Event::Posted(posted),
                 sign = next_sign(self.queues.signs.as_mut()) => Event::Runtime(sign),
@@ -124,11 +120,6 @@ impl App {
                 return;
             }
         }
-    }
-
-    fn lose_outbound(&mut self) -> Event {
-        self.is_outbound_lost = true;
-        Event::OutboundLost
     }
 
     /// Documents that were posted, or the next few datagrams, after the socket was emptied as far as it goes.
@@ -162,7 +153,7 @@ impl App {
     fn tell_filed(&mut self) -> bool {
         (0..self.filed.len()).any(|_| {
             let filed = self.filed.pop_front();
-            filed.is_some_and(|filed| self.step(Event::Filed(filed)))
+            filed.is_some_and(|(lane, filed)| self.step(Event::Filed(lane, filed)))
         })
     }
 
@@ -184,19 +175,20 @@ impl App {
                     steps.push_front(self.drain(at_most));
                     steps.push_front(Step::Event(self.look()));
                     // Before more arrives: what is on its way to the files still takes up memory.
-                    for filed in self.filed.drain(..).rev() {
-                        steps.push_front(Step::Event(Event::Filed(filed)));
+                    for (lane, filed) in self.filed.drain(..).rev() {
+                        steps.push_front(Step::Event(Event::Filed(lane, filed)));
                     }
                     continue;
                 }
             };
             for effect in self.engine.handle(Clock.now(), event) {
                 match effect {
-                    Effect::Send(batch, wait) => steps.extend(self.ask(Job::Send(batch, wait))),
-                    Effect::Tell(record, wait) => steps.extend(self.ask(Job::Tell(record, wait))),
+                    Effect::Send(lane, batch, wait) => steps.extend(self.ask(lane, Job::Send(batch, wait))),
+                    Effect::Tell(lane, record, wait) => steps.extend(self.ask(lane, Job::Tell(record, wait))),
                     Effect::Forget => {
                         self.queues.restored.notify_one();
-                        steps.extend(self.ask(Job::Forget));
+                        let lost = ends::forget(&mut self.queues.outbounds);
+                        steps.extend(lost.into_iter().map(Step::Event));
                     }
                     Effect::Drain => steps.push_back(Step::Drain {
                         at_most: DATAGRAMS_AT_THE_END,
@@ -210,7 +202,10 @@ impl App {
                     }
                     Effect::Log(line) => self.log.write(line),
                     Effect::Write(value) => self.log.print(&value),
-                    Effect::File(filing) => self.filed.push_back(self.files.perform(filing)),
+                    Effect::File(lane, filing) => {
+                        let filed = self.files.of_mut(lane).perform(filing);
+                        self.filed.push_back((lane, filed));
+                    }
                     Effect::Finish => is_over = true,
                 }
             }
@@ -232,7 +227,7 @@ impl App {
                 self.unread_bytes = 0;
                 self.memory.everything(queued)
             }
-            Event::Settled(_) => self.memory.process(queued),
+            Event::Settled(..) => self.memory.process(queued),
             _ => return None,
         };
         Some(reading)
@@ -241,16 +236,14 @@ impl App {
     /// Says the last word.
     fn finish(&mut self) {
         let (metrics, word) = self.last_words();
-        if let Some(metrics) = metrics {
-            self.log.print(&metrics);
-        }
+        metrics.iter().for_each(|line| self.log.print(line));
         self.log.always(word);
         self.open_gate();
     }
 
     /// Counts what still lies in the socket, and puts what is held where the next processes find it. The metrics
     /// that are left, and the tally.
-    fn last_words(&mut self) -> (Option<Value>, Line) {
+    fn last_words(&mut self) -> (Vec<Value>, Line) {
         while let Some(sign) = self.queues.signs.as_mut().and_then(SignReceiver::next_now) {
             self.engine.handle(Clock.now(), Event::Runtime(sign));
         }
@@ -274,19 +267,14 @@ impl App {
 
     /// All work on the files that follows, which the engine ends at the deadline.
     fn finish_files(&mut self) {
-        while let Some(filed) = self.filed.pop_front() {
-            self.work(Event::Filed(filed));
+        while let Some((lane, filed)) = self.filed.pop_front() {
+            self.work(Event::Filed(lane, filed));
         }
     }
 
-    /// Asks the outbound. It has room for every job the engine can have outstanding; if not, it is gone.
-    fn ask(&mut self, job: Job) -> Option<Step> {
-        match self.queues.jobs.try_send(job) {
-            Ok(()) => None,
-            // A word to forget is in the queue already.
-            Err(TrySendError::Full(Job::Forget)) => None,
-            Err(_) => (!self.is_outbound_lost).then(|| Step::Event(self.lose_outbound())),
-        }
+    /// Asks an outbound.
+    fn ask(&mut self, lane: Lane, job: Job) -> Option<Step> {
+        ends::ask(&mut self.queues.outbounds, lane, job).map(Step::Event)
     }
 
     /// What follows the next look at the end of an invocation: another one, or the word that nothing is left.

@@ -51,6 +51,12 @@ pub const BATCH_MAX: ByteCount = ByteCount::bytes(512 * 1024);
 /// spread wider may be split over two calls.
 pub const TRACE_LOOK: usize = 512;
 
+/// Outbounds at once. What is named beyond them is left out, and said so.
+pub const LANES_MAX: usize = 4;
+/// Documents of each value at the end of a lane's queue that are looked at for one that may be given up: more than
+/// another lane has on its way. If none is among them, room is made at the expense of all.
+pub const LANE_LOOK: usize = 64;
+
 /// Bytes of the largest document that the spill file takes. A larger one stays in memory or is shed.
 pub const SPILL_DOCUMENT_MAX: usize = 128 * 1024;
 /// Bytes on disk where no setting says otherwise. Beyond it the oldest documents of the least value go.

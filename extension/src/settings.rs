@@ -3,6 +3,7 @@
 //! Nothing outside this module reads the environment. A value that cannot be read costs a warning that
 //! names variable, value and wanted form, and its default: never the function.
 
+mod outbounds;
 mod problem;
 mod reading;
 
@@ -26,6 +27,7 @@ use crate::pipeline::metrics::MetricsFormat;
 use crate::pipeline::sampling::SampleRate;
 use reading::{Loopback, Reader, Switch, set};
 
+pub use outbounds::Outbound;
 pub use problem::Problem;
 
 /// Where variables come from: the process, or a map in tests.
@@ -65,6 +67,11 @@ pub struct Settings {
     /// Default 127.0.0.1:2000, where every SDK looks. Change it when something else holds that port,
     /// together with the function's `AWS_XRAY_DAEMON_ADDRESS`. `FLUOROSCOPE_UDP_ADDRESS`, host:port.
     pub udp_address: SocketAddr,
+    /// Where documents go, each to all of these: never empty, nothing twice.
+    ///
+    /// `FLUOROSCOPE_OUTBOUND`, names with commas between, default `xray`. Two outbounds halve what each may keep in
+    /// files. `daemon` sends to 169.254.79.129:2000, where Lambda's is, or to `FLUOROSCOPE_DAEMON_ADDRESS`.
+    pub outbounds: Vec<Outbound>,
     /// Whether the platform's segments are made here. `FLUOROSCOPE_PLATFORM_SEGMENTS`, default `auto`.
     pub platform_segments: PlatformSegments,
     /// Which invocations that head sampling left out are told all the same. `FLUOROSCOPE_RESCUE`, default
@@ -136,6 +143,8 @@ pub struct Sandbox {
 }
 
 const UDP_ADDRESS: &str = "FLUOROSCOPE_UDP_ADDRESS";
+const OUTBOUND: &str = "FLUOROSCOPE_OUTBOUND";
+const DAEMON_ADDRESS: &str = "FLUOROSCOPE_DAEMON_ADDRESS";
 const PLATFORM_SEGMENTS: &str = "FLUOROSCOPE_PLATFORM_SEGMENTS";
 const RESCUE: &str = "FLUOROSCOPE_RESCUE";
 const MEMORY_BUDGET: &str = "FLUOROSCOPE_MEMORY_BUDGET";
@@ -146,8 +155,10 @@ const LOG_LEVEL: &str = "FLUOROSCOPE_LOG_LEVEL";
 const PROXY: &str = "FLUOROSCOPE_PROXY";
 const PROXY_ADDRESS: &str = "FLUOROSCOPE_PROXY_ADDRESS";
 const SAMPLE_RATE: &str = "FLUOROSCOPE_SAMPLE_RATE";
-const KNOWN: [&str; 11] = [
+const KNOWN: [&str; 13] = [
     UDP_ADDRESS,
+    OUTBOUND,
+    DAEMON_ADDRESS,
     PLATFORM_SEGMENTS,
     RESCUE,
     MEMORY_BUDGET,
@@ -175,13 +186,15 @@ impl Settings {
         let budget = read
             .parsed(MEMORY_BUDGET, "a size such as 24MiB")
             .unwrap_or_else(|| process_budget(memory_mb));
+        let udp_address = read
+            .parsed(
+                UDP_ADDRESS,
+                "host:port with a numeric host, such as 127.0.0.1:2000",
+            )
+            .unwrap_or(UDP_DEFAULT);
         let settings = Self {
-            udp_address: read
-                .parsed(
-                    UDP_ADDRESS,
-                    "host:port with a numeric host, such as 127.0.0.1:2000",
-                )
-                .unwrap_or(UDP_DEFAULT),
+            udp_address,
+            outbounds: outbounds::read(&mut read, udp_address),
             platform_segments: read
                 .parsed(PLATFORM_SEGMENTS, "auto, always or never")
                 .unwrap_or(PlatformSegments::Auto),

@@ -2,8 +2,9 @@
 //!
 //! Sockets come before registration so that the runtime, which starts after it, can never race us.
 
+mod outbounds;
+
 use std::hash::{BuildHasher, RandomState};
-use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,7 +13,6 @@ use lambda_runtime_api_client::PooledClient;
 use model::size::ByteCount;
 use model::time::Timestamp;
 use model::wire::telemetry::{Delivery, InitKind};
-use rustls::RootCertStore;
 use tokio::sync::{Notify, mpsc, oneshot};
 
 use crate::app::{App, Queues};
@@ -24,28 +24,21 @@ use crate::lambda::lifecycle::{self, Gate, Signal, Signals};
 use crate::lambda::subscribe::{SubscribeError, subscribe};
 use crate::limits::{DOCUMENT_QUEUE, SAMPLING_ASKS, SUBSCRIBE_MAX, TELEMETRY_QUEUE};
 use crate::logging::{Level, Line, Log};
-use crate::outbound::credentials::CredentialSource;
-use crate::outbound::endpoint::Endpoint;
-use crate::outbound::error::one_line;
 use crate::outbound::sampling::{self, Way};
-use crate::outbound::xray::XraySender;
-use crate::outbound::{authorities, task};
 use crate::pipeline::engine::{Config, Engine};
 use crate::pipeline::event::Posted;
 use crate::pipeline::identity::Emission;
+use crate::pipeline::lane::PerLane;
 use crate::pipeline::metrics::OwnInit;
-use crate::pipeline::outcome::Failure;
 use crate::pipeline::platform::Function;
 use crate::proxy::listener::{Proxy, Route};
 use crate::proxy::signs::{self, SignReceiver};
 use crate::settings::{ProxySettings, Settings};
-use crate::spill::store::Store;
+use outbounds::Outbound;
 
 /// Attempts to register, and the pause between them. Without registration there is nothing to keep alive.
 const REGISTER_ATTEMPTS: u32 = 3;
 const REGISTER_PAUSE: Duration = Duration::from_millis(50);
-/// Jobs the engine can have outstanding: one call, one account and one word to forget.
-const JOBS: usize = 4;
 
 /// Runs until SHUTDOWN. The program began at `began`.
 pub async fn run(settings: Settings, log: Log, began: Timestamp) -> ExitCode {
@@ -147,22 +140,13 @@ async fn trace(setup: Setup, subscribed: oneshot::Sender<()>) {
     };
     // The poller is gone only with the process.
     let _ = subscribed.send(());
-    let (jobs, job_receiver) = mpsc::channel(JOBS);
-    let (done_sender, done) = mpsc::channel(JOBS);
-    let endpoint = Endpoint::resolve(&settings.endpoint);
-    let is_aws = endpoint.as_ref().is_ok_and(Endpoint::is_aws);
+    let lanes = outbounds::lanes(&settings, log);
     let engine = Engine::new(Config {
         own_init,
-        ..config(&settings, is_managed, is_aws)
+        ..config(&settings, is_managed, &lanes)
     });
-    let authorities = authorities(settings.authorities.as_deref(), log);
-    let credentials = CredentialSource::new(settings.credentials);
-    let sender = endpoint.map(|endpoint| XraySender::new(endpoint, credentials).trusting(authorities));
-    tokio::spawn(task::work(
-        sender.map_err(Failure::from),
-        job_receiver,
-        done_sender,
-    ));
+    let files = outbounds::files(&settings);
+    let outbounds = outbounds::start(lanes);
     let mut app = App::new(
         engine,
         socket,
@@ -170,14 +154,13 @@ async fn trace(setup: Setup, subscribed: oneshot::Sender<()>) {
             signals,
             posted,
             deliveries,
-            jobs,
-            done,
+            outbounds,
             signs,
             restored,
         },
         log,
     );
-    app.keep_files(Store::new(&settings.temporary, settings.spill_limit));
+    app.keep_files(files);
     app.inject(settings.defect);
     app.run(is_subscribed).await;
 }
@@ -224,11 +207,13 @@ fn check_runtime_api(address: Option<&str>) -> Result<(), Line> {
     }
 }
 
-fn config(settings: &Settings, is_managed: bool, is_aws: bool) -> Config {
+fn config(settings: &Settings, is_managed: bool, lanes: &PerLane<Outbound>) -> Config {
+    let aws = lanes.each().filter(|(_, outbound)| outbound.is_aws);
     Config {
+        outbounds: lanes.map(|outbound| outbound.told),
         emission: Emission {
             setting: settings.platform_segments,
-            is_aws,
+            aws: aws.map(|(lane, _)| lane).collect(),
             rescue: settings.rescue,
         },
         flush: settings.flush,
@@ -246,18 +231,6 @@ fn config(settings: &Settings, is_managed: bool, is_aws: bool) -> Config {
         // Seeded by the system for every process; no secret, only different.
         seed: RandomState::new().hash_one(0),
     }
-}
-
-/// Authorities of the operator's own, if there are any.
-fn authorities(path: Option<&Path>, log: Log) -> RootCertStore {
-    let Some(path) = path else {
-        return RootCertStore::empty();
-    };
-    let (store, error) = authorities::read(path);
-    if let Some(error) = error {
-        log.write(Line::new(Level::Warn, one_line(&error)));
-    }
-    store
 }
 
 fn bind_socket(settings: &Settings, log: Log) -> Option<DatagramSocket> {

@@ -235,8 +235,15 @@ fn count(tally: &Value, pointer: &str) -> u64 {
     tally.pointer(pointer).and_then(Value::as_u64).unwrap_or_default()
 }
 
-/// Received = sent + shed + rejected + repeated + superseded + held.
+/// Received = sent + shed + rejected + repeated + superseded + held, for each outbound where there are several.
 pub fn assert_balanced(tally: &Value) {
+    match tally["outbounds"].as_object() {
+        Some(outbounds) => outbounds.values().for_each(assert_sum),
+        None => assert_sum(tally),
+    }
+}
+
+fn assert_sum(tally: &Value) {
     let of = |pointer| count(tally, pointer);
     let settled = of("/sent")
         + of("/shed/total")

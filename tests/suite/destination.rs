@@ -84,7 +84,7 @@ async fn unprocessed_documents_are_settled_one_by_one() {
         finished.tally
     );
     assert!(finished.tree.has("later") && finished.tree.has("fine") && !finished.tree.has("no good"));
-    assert_eq!(finished.messages(), ["X-Ray rejected a document"]);
+    assert_eq!(finished.messages(), ["a destination rejected a document"]);
 }
 
 #[tokio::test]

@@ -22,6 +22,7 @@ mod mapping;
 mod memory;
 mod memory_limit;
 mod names;
+mod outbounds;
 mod oversize;
 mod proxy;
 mod publish;

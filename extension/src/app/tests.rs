@@ -32,17 +32,17 @@ fn laden(temporary: &Temporary) -> (App, mpsc::Receiver<Job>) {
         engine.handle(Clock.now(), Event::Arrived(vec![datagram.into_bytes().into()]));
     }
     let (jobs, job_receiver) = mpsc::channel(4);
+    let done = mpsc::channel(1).1;
     let queues = Queues {
         signals: mpsc::channel(1).1,
         posted: mpsc::channel(1).1,
         deliveries: mpsc::channel(1).1,
-        jobs,
-        done: mpsc::channel(1).1,
+        outbounds: PerLane::one(End::new(jobs, done)),
         signs: None,
         restored: Arc::default(),
     };
     let mut app = App::new(engine, None, queues, Log { level: Level::Error });
-    app.keep_files(Store::new(&temporary.0, SPILL_LIMIT));
+    app.keep_files(PerLane::one(Store::new(&temporary.0, SPILL_LIMIT)));
     (app, job_receiver)
 }
 
@@ -63,7 +63,7 @@ async fn the_last_metrics_add_up_to_the_tally_with_what_came_after_everything_el
         straggler.send(b"no header").unwrap();
         app.socket.as_ref().unwrap().readable().await;
         let (metrics, word) = app.last_words();
-        let (metrics, tally) = (metrics.unwrap(), word.fields);
+        let (metrics, tally) = (&metrics[0], word.fields);
         assert_eq!(tally["rejected"]["total"], 1);
         for (metric, total) in [
             ("DocumentsReceived", &tally["received"]["total"]),
@@ -73,7 +73,7 @@ async fn the_last_metrics_add_up_to_the_tally_with_what_came_after_everything_el
             assert_eq!(metrics[metric], *total, "{metric} after {reason}");
         }
         assert_eq!(tally["held_in_file"].as_u64() > Some(0), reason == "timeout");
-        assert!(app.engine.untold_metrics(Clock.now()).is_none());
+        assert!(app.engine.untold_metrics(Clock.now()).is_empty());
     }
 }
 
@@ -96,19 +96,19 @@ fn where_memory_gets_low_the_backlog_gives_back_the_room_that_a_burst_took() {
 fn a_long_row_of_work_on_the_files_is_one_piece_to_a_turn() {
     let temporary = Temporary::new();
     let (mut app, _jobs) = laden(&temporary);
-    assert_eq!(app.engine.held_documents(), u64::from(DOCUMENTS));
+    assert_eq!(app.engine.held_documents(Lane::FIRST), u64::from(DOCUMENTS));
     app.engine.spill_everything(true);
     app.work(Event::Tick);
     let mut turns = 0;
-    let mut before = app.files.documents();
+    let mut before = app.files.of(Lane::FIRST).documents();
     while !app.filed.is_empty() {
         app.tell_filed();
-        let in_file = app.files.documents();
+        let in_file = app.files.of(Lane::FIRST).documents();
         assert!(in_file - before <= 16, "{before} {in_file}"); // of 40 KB, to half a megabyte
         before = in_file;
         turns += 1;
     }
     assert!(turns > 4, "{turns}");
     assert!(before > 60, "{before}");
-    assert_eq!(app.engine.held_documents(), u64::from(DOCUMENTS));
+    assert_eq!(app.engine.held_documents(Lane::FIRST), u64::from(DOCUMENTS));
 }

@@ -2,6 +2,8 @@
 
 pub mod limits;
 
+pub mod kind;
+
 pub mod endpoint;
 
 pub mod credentials;
@@ -29,6 +31,12 @@ pub mod error;
 pub mod xray;
 
 pub mod sampling;
+
+pub mod daemon;
+
+pub mod stdout;
+
+pub mod sender;
 
 pub mod task;
 

@@ -1,11 +1,11 @@
-//! The task that owns the sender: one job after another, so that the loop never waits for X-Ray.
+//! The task that owns the sender: one job after another, so that the loop never waits for its destination.
 
 use std::time::Duration;
 
 use model::wire::xray_api::TelemetryRecord;
 use tokio::sync::mpsc;
 
-use super::xray::XraySender;
+use super::sender::Sender;
 use crate::clock::Clock;
 use crate::pipeline::outcome::{Failure, Outcome};
 use crate::pipeline::spool::Batch;
@@ -32,7 +32,7 @@ pub enum Done {
 
 /// Works until nobody asks any more.
 pub async fn work(
-    mut sender: Result<XraySender, Failure>,
+    mut sender: Result<Sender, Failure>,
     mut jobs: mpsc::Receiver<Job>,
     done: mpsc::Sender<Done>,
 ) {
@@ -45,7 +45,7 @@ pub async fn work(
             (Job::Send(..), Err(failure)) => Done::Sent(Outcome::Failed(failure.clone())),
             (Job::Tell(record, wait), Ok(sender)) => {
                 // What was not taken is in the next record, and in the log.
-                Done::Told(sender.send_telemetry(record, now, wait).await.is_ok())
+                Done::Told(sender.tell(record, now, wait).await)
             }
             (Job::Tell(..), Err(_)) => Done::Told(false),
             (Job::Forget, sender) => {

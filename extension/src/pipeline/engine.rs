@@ -9,6 +9,7 @@
 
 mod filing;
 mod intake;
+mod lane_state;
 mod memory;
 mod opened;
 mod passing;
@@ -16,6 +17,7 @@ mod phases;
 mod reporting;
 mod runtime_signs;
 mod sending;
+mod settling;
 mod stopping;
 mod telling;
 
@@ -33,8 +35,9 @@ use super::breaker::Breaker;
 use super::event::{Effect, Event};
 use super::evidence::Evidence;
 use super::flush::{Mode, Policy};
-use super::identity::Emission;
+use super::identity::{Emission, Identity, Occasion};
 use super::invocations::{Change, Invocations};
+use super::lane::{Lane, Lanes, PerLane};
 use super::memory::Memory;
 use super::metrics::{MetricsFormat, OwnInit};
 use super::notices::Notices;
@@ -44,16 +47,34 @@ use super::spool::Spool;
 use super::tally::Tally;
 use crate::limits::KIND_CHARS;
 use crate::logging::{Level, Line};
-use filing::FilingAccount;
+use lane_state::LaneState;
 use opened::open_share;
 use passing::Passing;
 use phases::Phase;
 use reporting::Reports;
-use sending::Sending;
+
+/// Where documents go.
+#[derive(Debug, Clone, Copy)]
+pub struct Outbound {
+    /// In the tally.
+    pub name: &'static str,
+    /// Whether it is X-Ray itself, which takes an account of what was sent.
+    pub takes_tally: bool,
+}
+
+impl Outbound {
+    /// X-Ray's own API.
+    pub const XRAY: Self = Self {
+        name: "xray",
+        takes_tally: true,
+    };
+}
 
 /// What the engine is told once.
 #[derive(Debug, Clone)]
 pub struct Config {
+    /// Where documents go: each with a lane of its own.
+    pub outbounds: PerLane<Outbound>,
     /// When the platform's segments are made here.
     pub emission: Emission,
     /// When documents leave.
@@ -74,6 +95,18 @@ pub struct Config {
     pub spills: bool,
     /// Different in every sandbox: spreads retries.
     pub seed: u64,
+}
+
+impl Config {
+    /// The outbounds that the platform's segments of a request are made for.
+    fn told_to(&self, identity: &Identity, occasion: Occasion) -> Lanes {
+        self.emission.tells(identity, occasion, self.outbounds.lanes())
+    }
+
+    /// Whether it is known from the start that they are made for any.
+    fn is_told(&self, identity: &Identity) -> bool {
+        !self.told_to(identity, Occasion::default()).is_empty()
+    }
 }
 
 /// Whether records of the Telemetry API come.
@@ -102,12 +135,10 @@ pub struct Engine {
     share: ByteCount,
     memory: Memory,
     repeats: Repeats,
-    sending: Sending,
+    lanes: PerLane<LaneState>,
     policy: Policy,
-    breaker: Breaker,
     passing: Passing,
     reports: Reports,
-    filing: FilingAccount,
     tally: Tally,
     notices: Notices,
     /// Why the runtime could not start, until an invocation is blamed on it.
@@ -134,13 +165,11 @@ impl Engine {
                 config.function.memory_mb.map(ByteCount::mib),
             ),
             repeats: Repeats::default(),
-            sending: Sending::new(config.seed),
+            lanes: lanes(&config),
             policy: Policy::new(config.flush),
-            breaker: Breaker::default(),
             passing: Passing::default(),
             reports: Reports::new(&config),
-            filing: FilingAccount::new(config.spills),
-            tally: Tally::default(),
+            tally: Tally::new(config.outbounds.map(|outbound| outbound.name)),
             notices: Notices::default(),
             not_started: Raised::default(),
             effects: Vec::new(),
@@ -163,7 +192,7 @@ impl Engine {
             Event::Overrun(datagrams) => self.overrun(now, datagrams),
             Event::DroppedBySystem(datagrams) => self.dropped_by_system(now, datagrams),
             Event::Runtime(sign) => self.sign(sign),
-            Event::Filed(filed) => self.filed(now, filed),
+            Event::Filed(lane, filed) => self.filed(now, lane, filed),
             Event::Closing => self.save_what_is_left(),
             _ => {}
         }
@@ -186,12 +215,12 @@ impl Engine {
                 Event::Overrun(datagrams) => self.overrun(now, datagrams),
                 Event::DroppedBySystem(datagrams) => self.dropped_by_system(now, datagrams),
                 Event::Drained => self.drained(now),
-                Event::Settled(outcome) => self.settle(now, outcome),
+                Event::Settled(lane, outcome) => self.settle(now, lane, outcome),
                 Event::Told(is_taken) => self.told(is_taken),
                 Event::Memory(reading) => self.sense(now, &reading),
-                Event::OutboundLost => self.lose_outbound(),
+                Event::OutboundLost(lane) => self.lose_outbound(lane),
                 Event::Runtime(sign) => self.sign(sign),
-                Event::Filed(filed) => self.filed(now, filed),
+                Event::Filed(lane, filed) => self.filed(now, lane, filed),
                 Event::Closing | Event::Tick => {}
             }
             self.leave_room();
@@ -287,8 +316,12 @@ impl Engine {
             },
             Change::Restored => {
                 // Every sandbox restored from one snapshot has the same seed, and what was learned before it.
-                self.sending.reseed(now);
-                self.breaker = Breaker::default();
+                let mut seed = now.as_micros().unsigned_abs();
+                for (_, lane) in self.lanes.each_mut() {
+                    lane.sending.reseed(seed);
+                    lane.breaker = Breaker::default();
+                    seed = seed.wrapping_add(1);
+                }
                 self.policy.forget();
                 self.effects.push(Effect::Forget);
             }
@@ -306,6 +339,16 @@ impl Engine {
         matches!(self.telemetry, Telemetry::Promised | Telemetry::Proven)
     }
 
+    /// A notice about one outbound.
+    fn notice_of(&mut self, lane: Lane, kind: &str, line: Line) {
+        if self.lanes.are_several() {
+            let name = self.config.outbounds.of(lane).name;
+            self.notice(self.now, &format!("{name} {kind}"), line.with("outbound", name));
+        } else {
+            self.notice(self.now, kind, line);
+        }
+    }
+
     fn notice(&mut self, now: Timestamp, kind: &str, line: Line) {
         if let Some(left_out) = self.notices.due(now, kind) {
             let line = if left_out > 0 {
@@ -316,4 +359,13 @@ impl Engine {
             self.effects.push(Effect::Log(line));
         }
     }
+}
+
+fn lanes(config: &Config) -> PerLane<LaneState> {
+    let mut seed = config.seed;
+    config.outbounds.map(|_| {
+        let lane = LaneState::new(seed, config.spills);
+        seed = seed.wrapping_add(1);
+        lane
+    })
 }

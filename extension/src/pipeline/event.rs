@@ -9,6 +9,7 @@ use serde_json::Value;
 
 use super::filing::{Filed, Filing};
 use super::invocation::Invoked;
+use super::lane::Lane;
 use super::memory::Reading;
 use super::outcome::Outcome;
 use super::runtime_sign::RuntimeSign;
@@ -37,16 +38,16 @@ pub enum Event {
     DroppedBySystem(u64),
     /// The socket is empty: the answer to [`Effect::Drain`].
     Drained,
-    /// What became of the batch on its way.
-    Settled(Outcome),
+    /// What became of an outbound's batch on its way.
+    Settled(Lane, Outcome),
     /// The tally was told (true), or could not be: the answer to [`Effect::Tell`].
     Told(bool),
-    /// The outbound has ended by a defect; nothing can be sent any more.
-    OutboundLost,
+    /// An outbound has ended by a defect; it can send nothing any more.
+    OutboundLost(Lane),
     /// The Runtime API proxy saw something.
     Runtime(RuntimeSign),
-    /// What became of work on the files: the answer to [`Effect::File`].
-    Filed(Filed),
+    /// What became of work on an outbound's files: the answer to [`Effect::File`].
+    Filed(Lane, Filed),
     /// Nothing arrives any more: the last chance to put what is held where the next processes find it.
     Closing,
     /// How much memory there is.
@@ -76,8 +77,8 @@ pub struct Stopping {
 /// Everything the engine can ask for.
 #[derive(Debug)]
 pub enum Effect {
-    /// Send a batch, within the wait.
-    Send(Batch, Duration),
+    /// Send a batch to an outbound, within the wait.
+    Send(Lane, Batch, Duration),
     /// Hand over what lies in the socket, without waiting, then say [`Event::Drained`].
     Drain,
     /// Ask Lambda for the next event.
@@ -87,9 +88,9 @@ pub enum Effect {
     /// Forget credentials and connections: they are from before a snapshot.
     Forget,
     /// Tell X-Ray the tally (PutTelemetryRecords), within the wait.
-    Tell(TelemetryRecord, Duration),
-    /// Work on the spill files, then say [`Event::Filed`] before anything else happens to them.
-    File(Filing),
+    Tell(Lane, TelemetryRecord, Duration),
+    /// Work on an outbound's spill files, then say [`Event::Filed`] before anything else happens to them.
+    File(Lane, Filing),
     /// Write a line.
     Log(Line),
     /// Write this as a line of its own, as it is: metrics.

@@ -4,7 +4,7 @@
 //! told as a difference, so that the sum holds after every event.
 
 use super::document::{ByValue, Document};
-use super::spool::{BatchLimits, Order};
+use super::spool::{BatchLimits, Held, Order};
 use crate::logging::Line;
 
 /// A piece of work on the files. Each is bounded, and answered with one [`Filed`].
@@ -13,7 +13,7 @@ pub enum Filing {
     /// See whether an earlier process of the sandbox left something, and try again to write if that failed.
     Notice,
     /// Write documents.
-    Write(Vec<Document>),
+    Write(Vec<Held>),
     /// Read documents for sending. They stay in the files until they are settled.
     Recall(BatchLimits, Order),
     /// The documents read last are settled, but for those for which `true` stands at their place.
@@ -26,7 +26,7 @@ pub struct Filed {
     /// Documents that were to be written and are in the files, or were given up at once.
     pub written: u64,
     /// Documents that were to be written and could not be.
-    pub refused: Vec<Document>,
+    pub refused: Vec<Held>,
     /// Whether this answers a [`Filing::Recall`].
     pub is_recall: bool,
     /// Documents read.

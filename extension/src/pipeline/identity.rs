@@ -14,6 +14,8 @@ use model::ids::{RequestId, SegmentId, TraceId};
 use model::trace_header::TraceHeader;
 use model::wire::telemetry::Tracing;
 
+use super::lane::Lanes;
+
 /// What is known of a request's place in its trace.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Identity {
@@ -169,20 +171,15 @@ pub struct Occasion {
 pub struct Emission {
     /// The setting.
     pub setting: PlatformSegments,
-    /// Documents go to AWS's own X-Ray, where Lambda delivers its segments of actively traced functions.
-    pub is_aws: bool,
+    /// Outbounds whose documents go to AWS's own X-Ray, where Lambda delivers its segments of actively traced functions.
+    pub aws: Lanes,
     /// What becomes of requests that are not sampled.
     pub rescue: Rescue,
 }
 
 impl Emission {
-    /// Whether it is known from the start that a request is told. Never twice, never none.
-    pub fn applies(self, identity: &Identity) -> bool {
-        self.tells(identity, Occasion::default())
-    }
-
-    /// Whether a request that ended like this is told.
-    pub fn tells(self, identity: &Identity, occasion: Occasion) -> bool {
+    /// To which of these outbounds a request is told that ended like this. Never twice, never none.
+    pub fn tells(self, identity: &Identity, occasion: Occasion, outbounds: Lanes) -> Lanes {
         let is_rescued = match self.rescue {
             Rescue::None => false,
             Rescue::Faults => occasion.is_faulty,
@@ -190,13 +187,13 @@ impl Emission {
             Rescue::All => true,
         };
         // A span id is announced only where Lambda makes the function's segment itself.
-        let lambda_emits = self.is_aws && identity.span_id.is_some();
-        (identity.is_sampled || is_rescued)
-            && match self.setting {
-                PlatformSegments::Always => true,
-                PlatformSegments::Never => false,
-                PlatformSegments::Auto => !lambda_emits,
-            }
+        let is_lambdas = identity.span_id.is_some();
+        match self.setting {
+            _ if !identity.is_sampled && !is_rescued => Lanes::NONE,
+            PlatformSegments::Never => Lanes::NONE,
+            PlatformSegments::Auto if is_lambdas => outbounds.but(self.aws),
+            PlatformSegments::Auto | PlatformSegments::Always => outbounds,
+        }
     }
 
     /// Whether it can apply to any request.
@@ -207,6 +204,7 @@ impl Emission {
 
 #[cfg(test)]
 mod tests {
+    use super::super::lane::Lane;
     use super::*;
 
     const ROOT: &str = "Root=1-6a0edb41-00112233445566778899aabb";
@@ -306,14 +304,48 @@ mod tests {
             };
             let emission = Emission {
                 setting,
-                is_aws,
+                aws: if is_aws { Lanes::FIRST } else { Lanes::NONE },
                 rescue: Rescue::None,
             };
-            assert_eq!(
-                emission.applies(&identity),
-                made,
-                "{emission:?} {announced} {sampled}"
-            );
+            let told = emission.tells(&identity, Occasion::default(), Lanes::FIRST);
+            assert_eq!(!told.is_empty(), made, "{emission:?} {announced} {sampled}");
+        }
+    }
+
+    #[test]
+    fn of_several_outbounds_each_is_told_once_by_lambda_or_by_us() {
+        use PlatformSegments::{Always, Auto, Never};
+        let lanes: Vec<Lane> = Lane::all().take(3).collect();
+        let set = |places: &[usize]| -> Lanes { places.iter().map(|place| lanes[*place]).collect() };
+        let all = set(&[0, 1, 2]);
+        // (setting, those of AWS, S announced) → those told by us
+        for (setting, aws, announced, told) in [
+            (Auto, set(&[0]), true, set(&[1, 2])),
+            (Auto, set(&[1]), true, set(&[0, 2])),
+            (Auto, set(&[0, 2]), true, set(&[1])),
+            (Auto, all, true, Lanes::NONE),
+            (Auto, Lanes::NONE, true, all),
+            (Auto, all, false, all),
+            (Always, set(&[0]), true, all),
+            (Never, set(&[0]), false, Lanes::NONE),
+        ] {
+            let identity = Identity {
+                trace_id: TraceId::from_bytes([1; 16]),
+                invoke_parent: None,
+                span_id: announced.then(|| F.parse().unwrap()),
+                start_parent: None,
+                is_sampled: true,
+            };
+            let emission = Emission {
+                setting,
+                aws,
+                rescue: Rescue::None,
+            };
+            let found = emission.tells(&identity, Occasion::default(), all);
+            assert_eq!(found, told, "{emission:?} {announced}");
+            if setting == Auto && announced {
+                assert!(all.each().all(|lane| aws.has(lane) != found.has(lane)));
+            }
         }
     }
 
@@ -344,16 +376,21 @@ mod tests {
                 };
                 let emission = Emission {
                     setting,
-                    is_aws,
+                    aws: if is_aws { Lanes::FIRST } else { Lanes::NONE },
                     rescue,
                 };
                 for ((is_faulty, is_cold), wanted) in occasions.into_iter().zip(wanted) {
                     let occasion = Occasion { is_faulty, is_cold };
                     identity.is_sampled = false;
-                    let found = emission.tells(&identity, occasion);
-                    assert_eq!(found, wanted && is_possible, "{emission:?} {occasion:?}");
+                    let found = emission.tells(&identity, occasion, Lanes::FIRST);
+                    assert_eq!(
+                        !found.is_empty(),
+                        wanted && is_possible,
+                        "{emission:?} {occasion:?}"
+                    );
                     identity.is_sampled = true;
-                    assert_eq!(emission.tells(&identity, occasion), is_possible, "{emission:?}");
+                    let found = emission.tells(&identity, occasion, Lanes::FIRST);
+                    assert_eq!(!found.is_empty(), is_possible, "{emission:?}");
                 }
             }
         }

@@ -16,6 +16,7 @@ use super::attach::Observed;
 use super::failure::FailureKind;
 use super::identity::Identity;
 use super::invocation::{Invocation, Invoked};
+use super::lane::Lanes;
 use super::platform::SandboxStart;
 use crate::limits::{CLOSED_INVOCATIONS, INIT_BELONGS, OPEN_INVOCATIONS};
 
@@ -26,8 +27,8 @@ pub struct Closed {
     pub request_id: RequestId,
     /// Its place in the trace, if it had one.
     pub identity: Option<Identity>,
-    /// Whether its segments were made here.
-    pub is_emitted: bool,
+    /// The outbounds that its segments were made for.
+    pub told: Lanes,
     /// Whether its report has come, or cannot come any more.
     pub is_reported: bool,
     /// How it failed, if it did.

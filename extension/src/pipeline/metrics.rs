@@ -10,7 +10,8 @@ use std::time::Duration;
 use model::time::Timestamp;
 use serde_json::{Map, Value, json};
 
-use super::tally::{Sign, Tally};
+use super::durations::Durations;
+use super::tally::{Account, Sign};
 use crate::limits::REPORT_EVERY;
 
 /// Whether and how metrics are written.
@@ -51,12 +52,14 @@ impl OwnInit {
 }
 
 /// What is not counted but read.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Gauges {
+#[derive(Debug, Clone, Copy)]
+pub struct Gauges<'a> {
     /// Documents held.
     pub held: u64,
     /// The most bytes this process has had resident.
     pub peak_resident: u64,
+    /// Time that invocations took after their runtime was done, since the line before.
+    pub flushes: &'a Durations,
 }
 
 const NAMESPACE: &str = "Fluoroscope";
@@ -66,6 +69,8 @@ const COUNTERS: usize = 14;
 #[derive(Debug)]
 pub struct Metrics {
     function_name: String,
+    /// Where there are several.
+    outbound: Option<&'static str>,
     own_init: Option<OwnInit>,
     told: [u64; COUNTERS],
     /// When the last line was written, or the first event came.
@@ -74,9 +79,10 @@ pub struct Metrics {
 
 impl Metrics {
     /// Nothing written yet.
-    pub fn new(function_name: String, own_init: OwnInit) -> Self {
+    pub fn new(function_name: String, outbound: Option<&'static str>, own_init: OwnInit) -> Self {
         Self {
             function_name,
+            outbound,
             own_init: Some(own_init),
             told: [0; COUNTERS],
             since: None,
@@ -89,9 +95,9 @@ impl Metrics {
     }
 
     /// The line: what happened since the last one. None if nothing did.
-    pub fn line(&mut self, now: Timestamp, tally: &mut Tally, gauges: Gauges) -> Option<Value> {
-        let counters = counters(tally);
-        let flushes = tally.take_recent_flushes();
+    pub fn line(&mut self, now: Timestamp, account: Account<'_>, gauges: Gauges<'_>) -> Option<Value> {
+        let counters = counters(account);
+        let flushes = gauges.flushes;
         let mut figures: Vec<(&'static str, &'static str, Value)> = counters
             .iter()
             .zip(self.told)
@@ -123,14 +129,19 @@ impl Metrics {
             .iter()
             .map(|(name, unit, _)| json!({ "Name": name, "Unit": unit }))
             .collect();
+        let mut dimensions = vec!["FunctionName"];
+        dimensions.extend(self.outbound.map(|_| "Outbound"));
         let mut line = Map::new();
         line.insert(
             "_aws".into(),
             json!({ "Timestamp": now.as_millis(), "CloudWatchMetrics": [{
-                "Namespace": NAMESPACE, "Dimensions": [["FunctionName"]], "Metrics": metrics,
+                "Namespace": NAMESPACE, "Dimensions": [dimensions], "Metrics": metrics,
             }] }),
         );
         line.insert("FunctionName".into(), self.function_name.clone().into());
+        if let Some(outbound) = self.outbound {
+            line.insert("Outbound".into(), outbound.into());
+        }
         line.extend(
             figures
                 .into_iter()
@@ -140,7 +151,7 @@ impl Metrics {
     }
 }
 
-fn counters(tally: &Tally) -> [(&'static str, u64); COUNTERS] {
+fn counters(tally: Account<'_>) -> [(&'static str, u64); COUNTERS] {
     [
         ("DocumentsReceived", tally.received_total()),
         ("DocumentsSent", tally.sent_total()),
@@ -166,31 +177,48 @@ fn millis(duration: Duration) -> f64 {
 
 #[cfg(test)]
 mod tests {
-    use super::super::tally::Origin;
+    use super::super::lane::{Lane, PerLane};
+    use super::super::tally::{Origin, Tally};
     use super::*;
-
-    const GAUGES: Gauges = Gauges {
-        held: 3,
-        peak_resident: 5 << 20,
-    };
 
     fn metrics() -> Metrics {
         let own_init = OwnInit {
             registered: Duration::from_micros(1_200),
             ready: Duration::from_micros(2_345),
         };
-        Metrics::new("orders".into(), own_init)
+        Metrics::new("orders".into(), None, own_init)
+    }
+
+    fn line(metrics: &mut Metrics, now: Timestamp, tally: &mut Tally) -> Option<Value> {
+        let flushes = tally.take_recent_flushes();
+        let gauges = Gauges {
+            held: 3,
+            peak_resident: 5 << 20,
+            flushes: &flushes,
+        };
+        metrics.line(now, tally.of(Lane::FIRST), gauges)
+    }
+
+    #[test]
+    fn of_several_outbounds_each_has_lines_of_its_own() {
+        let mut metrics = Metrics::new("orders".into(), Some("daemon"), OwnInit::default());
+        let mut tally = Tally::new(PerLane::one("daemon"));
+        tally.received(Origin::Udp, 1);
+        let line = line(&mut metrics, Timestamp::default(), &mut tally).unwrap();
+        assert_eq!(line["Outbound"], "daemon");
+        let dimensions = &line["_aws"]["CloudWatchMetrics"][0]["Dimensions"];
+        assert_eq!(*dimensions, json!([["FunctionName", "Outbound"]]));
     }
 
     #[test]
     fn a_line_tells_what_happened_since_the_line_before() {
-        let (mut metrics, mut tally) = (metrics(), Tally::default());
+        let (mut metrics, mut tally) = (metrics(), Tally::new(PerLane::one("xray")));
         let now = Timestamp::from_millis(1_779_358_529_000);
-        assert_eq!(metrics.line(now, &mut tally, GAUGES), None, "nothing happened");
+        assert_eq!(line(&mut metrics, now, &mut tally), None, "nothing happened");
         tally.received(Origin::Udp, 5);
-        tally.sent(2);
+        tally.sent(Lane::FIRST, 2);
         tally.flushed(Duration::from_millis(7));
-        let first = metrics.line(now, &mut tally, GAUGES).unwrap();
+        let first = line(&mut metrics, now, &mut tally).unwrap();
         assert_eq!(
             (&first["DocumentsReceived"], &first["DocumentsSent"]),
             (&json!(5), &json!(2))
@@ -203,8 +231,8 @@ mod tests {
             (&first["FlushDurationMax"], &first["InitDuration"]),
             (&json!(7), &json!(2.345))
         );
-        tally.sent(3);
-        let second = metrics.line(now, &mut tally, GAUGES).unwrap();
+        tally.sent(Lane::FIRST, 3);
+        let second = line(&mut metrics, now, &mut tally).unwrap();
         assert_eq!(
             (&second["DocumentsReceived"], &second["DocumentsSent"]),
             (&json!(0), &json!(3))
@@ -213,7 +241,7 @@ mod tests {
             (&second["FlushDurationMax"], &second["InitDuration"]),
             (&Value::Null, &Value::Null)
         );
-        assert_eq!(metrics.line(now, &mut tally, GAUGES), None);
+        assert_eq!(line(&mut metrics, now, &mut tally), None);
         assert_eq!(
             tally.flushes().count(),
             1,
@@ -223,14 +251,14 @@ mod tests {
 
     #[test]
     fn a_line_is_due_a_minute_after_the_last_however_long_the_freeze() {
-        let (mut metrics, mut tally) = (metrics(), Tally::default());
+        let (mut metrics, mut tally) = (metrics(), Tally::new(PerLane::one("xray")));
         let start = Timestamp::from_millis(1_779_358_529_000);
         assert!(!metrics.is_due(start));
         assert!(!metrics.is_due(start.after(REPORT_EVERY).before(Duration::from_micros(1))));
         let thaw = start.after(Duration::from_secs(7200));
         assert!(metrics.is_due(thaw));
-        tally.sent(1);
-        assert!(metrics.line(thaw, &mut tally, GAUGES).is_some());
+        tally.sent(Lane::FIRST, 1);
+        assert!(line(&mut metrics, thaw, &mut tally).is_some());
         assert!(!metrics.is_due(thaw.after(REPORT_EVERY / 2)));
         assert!(metrics.is_due(thaw.after(REPORT_EVERY)));
     }

@@ -18,6 +18,7 @@ pub mod flush;
 pub mod identity;
 pub mod invocation;
 pub mod invocations;
+pub mod lane;
 pub mod memory;
 pub mod metrics;
 pub mod notices;

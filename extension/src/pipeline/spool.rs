@@ -1,21 +1,28 @@
-//! Holds documents between arrival and sending, within a byte budget.
+//! Holds documents between arrival and sending, within a byte budget, for every outbound that is to get them.
 //!
-//! The extension lives in the function's memory, so a slow X-Ray must cost traces, never the function. When
+//! The extension lives in the function's memory, so a slow destination must cost traces, never the function. When
 //! room runs out the documents that are missed least go first, the oldest of them first: the newest describe
 //! the invocation somebody is looking at.
 //!
+//! A document is held once, and each outbound (a [`Lane`]) has a queue of those it still owes. So one that is slow
+//! or dead is ahead of nobody: what it alone still has goes first when room runs out, and what the others owe does
+//! not go for it.
+//!
 //! Invariants
-//! - `held` is the sum of the costs of everything waiting, ready and on its way, and never exceeds `budget` but
-//!   for a batch that was on its way when the budget was lowered.
-//! - A document leaves exactly once: taken by X-Ray, refused, counted as shed, or gone to the files.
-//! - A batch on its way belongs to the outbound until it is settled; it is never shed.
-//! - A document never goes for one of less value.
+//! - `held` is the sum of the costs of everything waiting, ready and on its way, each document once, and never
+//!   exceeds `budget` but for batches that were on their way when the budget was lowered.
+//! - A document leaves each lane exactly once: taken, refused, counted as shed, or gone to the files.
+//! - A batch on its way belongs to its outbound until it is settled; it is never shed.
+//! - A document never goes for one of less value that is owed to the same lanes.
 //!
 //! Pure: no clock, no I/O, no logging.
 
 mod batch;
+mod held;
+mod room;
 mod shelves;
 mod tier;
+mod waiting;
 
 use std::sync::Arc;
 
@@ -23,9 +30,13 @@ use model::size::ByteCount;
 use model::time::Timestamp;
 
 use super::document::{ByValue, Document, Value};
-use shelves::{Entry, Shelves};
+use super::lane::{Lane, Lanes, PerLane};
+use crate::limits::LANES_MAX;
+use shelves::Shelves;
 use tier::Tier;
+use waiting::{Entry, Waiting};
 
+pub use held::Held;
 pub use shelves::Order;
 pub use tier::Overflow;
 
@@ -42,20 +53,28 @@ pub struct BatchLimits {
 #[derive(Debug, Clone)]
 pub struct Batch {
     /// In the order of arrival. Shared with the spool until the outbound has settled them.
-    pub documents: Arc<Vec<Document>>,
+    pub documents: Arc<Vec<Held>>,
 }
 
 /// Documents given up for lack of room.
 #[must_use = "every loss is counted"]
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Shed {
-    /// How many of each value.
-    pub documents: ByValue<u64>,
+    /// How many of each value, by lane.
+    lanes: [ByValue<u64>; LANES_MAX],
 }
 
 impl Shed {
-    fn add(&mut self, value: Value) {
-        *self.documents.of_mut(value) += 1;
+    /// What each lane lost, where it lost something.
+    pub fn each(&self) -> impl Iterator<Item = (Lane, ByValue<u64>)> {
+        let lanes = Lane::all().zip(self.lanes);
+        lanes.filter(|(_, documents)| *documents != ByValue::default())
+    }
+
+    fn add(&mut self, lane: Lane, value: Value) {
+        for (one, documents) in Lane::all().zip(&mut self.lanes) {
+            *documents.of_mut(value) += u64::from(one == lane);
+        }
     }
 }
 
@@ -63,40 +82,42 @@ impl Shed {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
 pub struct Sequence(u64);
 
-/// The one batch on its way.
+/// The one batch of a lane that is on its way.
 struct OnItsWay {
-    documents: Arc<Vec<Document>>,
-    origin: BatchOrigin,
+    documents: Arc<Vec<Held>>,
+    /// They came from the files, which hold them until they are settled.
+    are_from_files: bool,
 }
 
-/// Where a batch came from.
-enum BatchOrigin {
-    /// The shelves, where each document has its place.
-    Memory { sequences: Vec<u64>, cost: ByteCount },
-    /// The files, which hold it until it is settled.
-    Files,
+/// What an outbound still owes.
+#[derive(Default)]
+struct Queue {
+    shelves: Shelves,
+    on_its_way: Option<OnItsWay>,
+    tier: Tier,
 }
 
 /// The spool.
 pub struct Spool {
     budget: ByteCount,
     held: ByteCount,
+    /// Of it, what is on no lane's way: what giving documents up would free.
+    loose: ByValue<ByteCount>,
     next_sequence: u64,
-    shelves: Shelves,
-    on_its_way: Option<OnItsWay>,
-    tier: Tier,
+    waiting: Waiting,
+    queues: PerLane<Queue>,
 }
 
 impl Spool {
-    /// An empty spool of this budget.
-    pub fn new(budget: ByteCount) -> Self {
+    /// An empty spool of this budget, with a queue for each of these.
+    pub fn new<T>(budget: ByteCount, lanes: &PerLane<T>) -> Self {
         Self {
             budget,
             held: ByteCount::ZERO,
+            loose: ByValue::default(),
             next_sequence: 0,
-            shelves: Shelves::default(),
-            on_its_way: None,
-            tier: Tier::none(),
+            waiting: Waiting::default(),
+            queues: lanes.map(|_| Queue::default()),
         }
     }
 
@@ -105,127 +126,135 @@ impl Spool {
         self.budget
     }
 
-    /// Changes the budget, giving up what no longer fits. A batch on its way stays.
-    pub fn set_budget(&mut self, budget: ByteCount) -> Shed {
-        self.budget = budget;
-        let mut shed = Shed::default();
-        self.make_room(ByteCount::ZERO, Value::Platform, &mut shed);
-        shed
-    }
-
-    /// Takes in a document that may leave at once, first giving up what it needs room from.
-    pub fn push(&mut self, document: Document) -> Shed {
-        let (shed, entry) = self.admit(document);
+    /// Takes in a document that may leave these lanes at once, first giving up what it needs room from.
+    pub fn push(&mut self, document: Document, lanes: Lanes) -> Shed {
+        let (shed, entry) = self.admit(document, lanes);
         if let Some(entry) = entry {
-            self.shelves.put_ready(entry);
+            self.put(entry, lanes);
         }
         shed
     }
 
-    /// Takes in a document that waits for its trace to be known.
+    /// Takes in a document that waits for its trace to be known, and will leave every lane.
     pub fn push_waiting(&mut self, document: Document) -> Shed {
-        let (shed, entry) = self.admit(document);
+        let (shed, entry) = self.admit(document, self.queues.lanes());
         if let Some(entry) = entry {
-            self.shelves.put_waiting(entry);
+            self.waiting.put(entry);
         }
         shed
     }
 
-    fn admit(&mut self, document: Document) -> (Shed, Option<Entry>) {
-        let cost = document.cost();
-        let mut shed = Shed::default();
-        // What is on its way and what is worth more than the newcomer stays, whatever comes.
-        let stays = self.held.minus(self.shelves.cost_up_to(document.value));
-        if self.budget < stays.plus(cost) {
-            self.tier.overflow(document, &mut shed);
-            return (shed, None);
-        }
-        self.make_room(cost, document.value, &mut shed);
-        self.held = self.held.plus(cost);
-        self.next_sequence += 1;
-        let sequence = self.next_sequence;
-        (shed, Some(Entry { sequence, document }))
-    }
-
-    /// Gives up documents of no more than this value until `cost` fits.
-    fn make_room(&mut self, cost: ByteCount, at_most: Value, shed: &mut Shed) {
-        if self.budget >= self.held.plus(cost) {
-            return;
-        }
-        let cost = cost.plus(self.tier.batch(self.budget));
-        while self.budget < self.held.plus(cost) {
-            let Some(least) = self.shelves.pop_least(at_most) else {
-                return;
-            };
-            self.held = self.held.minus(least.document.cost());
-            self.tier.overflow(least.document, shed);
+    /// Puts a document into the queues of these lanes.
+    fn put(&mut self, entry: Entry, lanes: Lanes) {
+        let held = Held::new(entry.document, entry.sequence);
+        for lane in lanes.each() {
+            held.queue(lane);
+            self.queues.of_mut(lane).shelves.put(held.clone());
         }
     }
 
     /// Lets waiting documents leave for which `is_due` holds, after `attach` has seen them.
-    pub fn release(&mut self, is_due: impl Fn(&Document) -> bool, attach: impl FnMut(&mut Document)) {
-        self.shelves.release(is_due, attach);
+    pub fn release(&mut self, is_due: impl Fn(&Document) -> bool, mut attach: impl FnMut(&mut Document)) {
+        let mut is_any = false;
+        for value in Value::ALL {
+            for mut entry in self.waiting.take(value, &is_due) {
+                attach(&mut entry.document);
+                self.put(entry, self.queues.lanes());
+                is_any = true;
+            }
+        }
+        if is_any {
+            self.queues.each_mut().for_each(|(_, queue)| queue.shelves.sort());
+        }
     }
 
     /// Gives back the room that a burst of documents made its queues take.
     pub fn shrink(&mut self) {
-        self.shelves.shrink();
+        self.waiting.shrink();
+        self.queues
+            .each_mut()
+            .for_each(|(_, queue)| queue.shelves.shrink());
     }
 
     /// Places in the queues, taken or not.
     #[cfg(test)]
     pub(crate) fn places(&self) -> usize {
-        self.shelves.places()
+        let places = self.queues.each().map(|(_, queue)| queue.shelves.places());
+        self.waiting.places() + places.sum::<usize>()
     }
 
-    /// Takes ready documents for sending. None while a batch is on its way or nothing is ready.
-    pub fn take(&mut self, limits: BatchLimits, order: Order) -> Option<Batch> {
-        if self.is_sending() || self.shelves.ready_documents() == 0 {
+    /// Takes ready documents for sending. None while a batch of this lane is on its way or nothing is ready.
+    pub fn take(&mut self, lane: Lane, limits: BatchLimits, order: Order) -> Option<Batch> {
+        if self.is_sending(lane) {
             return None;
         }
-        let entries = batch::take(&mut self.shelves, limits, order);
-        let sequences = entries.iter().map(|entry| entry.sequence).collect();
-        let cost = entries.iter().map(|entry| entry.document.cost());
-        let cost = cost.fold(ByteCount::ZERO, ByteCount::plus);
-        let documents: Arc<Vec<Document>> =
-            Arc::new(entries.into_iter().map(|entry| entry.document).collect());
-        self.on_its_way = Some(OnItsWay {
+        let queue = self.queues.of_mut(lane);
+        if queue.shelves.documents() == 0 {
+            return None;
+        }
+        let documents = batch::take(&mut queue.shelves, limits, order);
+        for held in &documents {
+            if held.under_way().is_empty() {
+                let loose = self.loose.of_mut(held.value);
+                *loose = loose.minus(held.cost());
+            }
+            held.depart(lane);
+        }
+        let documents = Arc::new(documents);
+        queue.on_its_way = Some(OnItsWay {
             documents: Arc::clone(&documents),
-            origin: BatchOrigin::Memory { sequences, cost },
+            are_from_files: false,
         });
         Some(Batch { documents })
     }
 
-    /// Settles the batch on its way: documents for which `keep` holds (by their place) go back where they stood.
+    /// Settles a lane's batch on its way: documents for which `keep` holds (by their place) go back where they stood.
     ///
-    /// Returns how many left the spool.
-    pub fn settle(&mut self, keep: impl Fn(usize) -> bool) -> u64 {
-        let Some(way) = self.on_its_way.take() else {
+    /// Returns how many left the lane.
+    pub fn settle(&mut self, lane: Lane, keep: impl Fn(usize) -> bool) -> u64 {
+        let queue = self.queues.of_mut(lane);
+        let Some(way) = queue.on_its_way.take() else {
             return 0;
         };
-        let (sequences, cost) = match way.origin {
-            BatchOrigin::Memory { sequences, cost } => (sequences, cost),
-            BatchOrigin::Files => {
-                let keep: Vec<bool> = (0..way.documents.len()).map(keep).collect();
-                let left = keep.iter().filter(|keep| !**keep).count();
-                self.tier.settle(keep);
-                return u64::try_from(left).unwrap_or(u64::MAX);
-            }
-        };
+        if way.are_from_files {
+            let keep: Vec<bool> = (0..way.documents.len()).map(keep).collect();
+            let left = keep.iter().filter(|keep| !**keep).count();
+            queue.tier.settle(keep);
+            return u64::try_from(left).unwrap_or(u64::MAX);
+        }
         let documents = Arc::try_unwrap(way.documents).unwrap_or_else(|shared| shared.as_ref().clone());
-        self.held = self.held.minus(cost);
         let mut left = 0;
         let mut back = Vec::new();
-        for (place, (document, sequence)) in documents.into_iter().zip(sequences).enumerate() {
+        for (place, held) in documents.into_iter().enumerate() {
             if keep(place) {
-                self.held = self.held.plus(document.cost());
-                back.push(Entry { sequence, document });
+                held.queue(lane);
+                self.loosen(&held);
+                back.push(held);
             } else {
+                held.leave(lane);
+                self.let_go(&held);
                 left += 1;
             }
         }
-        self.shelves.put_back(back);
+        self.queues.of_mut(lane).shelves.put_back(back);
         left
+    }
+
+    /// A document was on a lane's way, which has it no more.
+    fn let_go(&mut self, held: &Held) {
+        if held.owed().is_empty() {
+            self.held = self.held.minus(held.cost());
+        } else {
+            self.loosen(held);
+        }
+    }
+
+    /// A document was on a lane's way, and is in some queue now.
+    fn loosen(&mut self, held: &Held) {
+        if held.under_way().is_empty() {
+            let loose = self.loose.of_mut(held.value);
+            *loose = loose.plus(held.cost());
+        }
     }
 
     /// The document that arrived last.
@@ -233,22 +262,22 @@ impl Spool {
         Sequence(self.next_sequence)
     }
 
-    /// Whether a document in memory that may leave arrived no later than this one.
-    pub fn is_ready_up_to(&self, last: Sequence) -> bool {
-        let oldest = self.shelves.oldest_ready();
-        oldest.is_some_and(|entry| entry.sequence <= last.0)
+    /// Whether a document in memory that may leave a lane arrived no later than this one.
+    pub fn is_ready_up_to(&self, lane: Lane, last: Sequence) -> bool {
+        let oldest = self.queues.of(lane).shelves.oldest();
+        oldest.is_some_and(|held| held.sequence() <= last.0)
     }
 
-    /// Documents held in memory in any state. What the files hold is their own account.
-    pub fn held_documents(&self) -> u64 {
-        let on_its_way = match &self.on_its_way {
-            Some(OnItsWay {
-                documents,
-                origin: BatchOrigin::Memory { .. },
-            }) => documents.len(),
+    /// Documents held in memory for a lane in any state. What the files hold is their own account.
+    pub fn held_documents(&self, lane: Lane) -> u64 {
+        let queue = self.queues.of(lane);
+        let on_its_way = match &queue.on_its_way {
+            Some(way) if !way.are_from_files => way.documents.len(),
             _ => 0,
         };
-        u64::try_from(self.shelves.documents() + on_its_way + self.tier.leaving()).unwrap_or(u64::MAX)
+        let documents =
+            self.waiting.documents() + queue.shelves.documents() + on_its_way + queue.tier.leaving();
+        u64::try_from(documents).unwrap_or(u64::MAX)
     }
 
     /// Bytes held in memory in any state, with their overhead; without what is leaving for the files.
@@ -256,38 +285,41 @@ impl Spool {
         self.held
     }
 
-    /// Documents that may leave. Those in the files, of which nobody knows how many there are, count as one.
-    pub fn ready_documents(&self) -> usize {
-        self.shelves.ready_documents() + usize::from(self.tier.has_more())
+    /// Documents that may leave a lane. Those in its files, of which nobody knows how many there are, count as one.
+    pub fn ready_documents(&self, lane: Lane) -> usize {
+        let queue = self.queues.of(lane);
+        queue.shelves.documents() + usize::from(queue.tier.has_more())
     }
 
-    /// Bytes of documents that may leave are at least this many.
-    pub fn is_ready_over(&self, bytes: ByteCount) -> bool {
-        self.shelves.ready_cost() >= bytes
+    /// Bytes of documents that may leave a lane are at least this many.
+    pub fn is_ready_over(&self, lane: Lane, bytes: ByteCount) -> bool {
+        self.queues.of(lane).shelves.cost() >= bytes
     }
 
-    /// Whether a batch is on its way.
-    pub fn is_sending(&self) -> bool {
-        self.on_its_way.is_some() || self.tier.is_recalling()
+    /// Whether a lane's batch is on its way.
+    pub fn is_sending(&self, lane: Lane) -> bool {
+        let queue = self.queues.of(lane);
+        queue.on_its_way.is_some() || queue.tier.is_recalling()
     }
 
-    /// How many documents the batch on its way has.
-    pub fn documents_on_their_way(&self) -> u64 {
-        let documents = self.on_its_way.as_ref().map_or(0, |way| way.documents.len());
-        u64::try_from(documents).unwrap_or(u64::MAX)
+    /// How many documents a lane's batch on its way has.
+    pub fn documents_on_their_way(&self, lane: Lane) -> u64 {
+        let way = self.queues.of(lane).on_its_way.as_ref();
+        u64::try_from(way.map_or(0, |way| way.documents.len())).unwrap_or(u64::MAX)
     }
 
-    /// Arrival of the oldest document that may leave. What is in the files has waited long enough.
-    pub fn oldest_ready(&self) -> Option<Timestamp> {
-        if self.tier.has_more() {
+    /// Arrival of the oldest document that may leave a lane. What is in its files has waited long enough.
+    pub fn oldest_ready(&self, lane: Lane) -> Option<Timestamp> {
+        let queue = self.queues.of(lane);
+        if queue.tier.has_more() {
             return Some(Timestamp::default());
         }
-        self.shelves.oldest_ready().map(|entry| entry.document.arrived)
+        queue.shelves.oldest().map(|held| held.arrived)
     }
 
     /// Arrival of the oldest document that waits.
     pub fn oldest_waiting(&self) -> Option<Timestamp> {
-        self.shelves.oldest_waiting().map(|entry| entry.document.arrived)
+        self.waiting.oldest().map(|entry| entry.document.arrived)
     }
 }
 

@@ -1,6 +1,8 @@
-//! The account of every document: received = sent + shed + rejected + repeated + superseded + held.
+//! The account of every document: received = sent + shed + rejected + repeated + superseded + held, for each outbound.
 //!
 //! Counts go up only, but for `held`, which is what is held when it is asked.
+
+mod account;
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -11,7 +13,10 @@ use serde_json::{Map, Value, json};
 
 use super::document::{self, ByValue};
 use super::durations::Durations;
+use super::lane::{Lane, PerLane};
 use crate::limits::ERROR_CODES;
+
+pub use account::Account;
 
 /// Where a document came from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -95,6 +100,11 @@ impl Sign {
             Self::SamplingFailed => "sampling_failed",
         }
     }
+
+    /// Whether it is counted for each outbound.
+    const fn is_of_calls(self) -> bool {
+        matches!(self, Self::Retried | Self::Attempt)
+    }
 }
 
 /// Why a document was given up.
@@ -111,6 +121,8 @@ pub enum ShedReason {
 }
 
 impl ShedReason {
+    const ALL: [Self; 4] = [Self::Budget, Self::SpillLimit, Self::Overrun, Self::OutboundLost];
+
     const fn name(self) -> &'static str {
         match self {
             Self::Budget => "budget",
@@ -124,23 +136,50 @@ impl ShedReason {
 /// Counts by reason.
 type Counts = BTreeMap<Cow<'static, str>, u64>;
 
-/// The account.
+/// What is counted for an outbound, or for all of them at once.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Tally {
+struct Column {
     received: BTreeMap<Origin, u64>,
     sent: u64,
     shed: BTreeMap<ShedReason, u64>,
     shed_values: ByValue<u64>,
     rejected: Counts,
+    signs: BTreeMap<Sign, u64>,
+    /// Calls that failed, by kind.
+    failures: Counts,
+}
+
+impl Column {
+    fn received(&mut self, origin: Origin, documents: u64) {
+        if documents > 0 {
+            *self.received.entry(origin).or_default() += documents;
+        }
+    }
+
+    fn shed(&mut self, reason: ShedReason, documents: u64) {
+        if documents > 0 {
+            *self.shed.entry(reason).or_default() += documents;
+        }
+    }
+
+    fn sign(&mut self, sign: Sign, times: u64) {
+        *self.signs.entry(sign).or_default() += times;
+    }
+}
+
+/// The account.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Tally {
+    names: PerLane<&'static str>,
+    /// What every outbound shares.
+    common: Column,
+    lanes: PerLane<Column>,
     repeated: u64,
     superseded: u64,
-    signs: BTreeMap<Sign, u64>,
     /// Bytes cut off documents that were too large, by what they were.
     trimmed: BTreeMap<Trimmed, u64>,
     /// Datagrams that the system dropped: outside the sum, for nobody knows what they were.
     dropped_by_system: u64,
-    /// Calls that failed, by kind.
-    failures: Counts,
     /// Time that invocations took after their runtime was done.
     flushes: Durations,
     /// Those since they were last taken.
@@ -150,34 +189,64 @@ pub struct Tally {
 }
 
 impl Tally {
-    /// Documents came in.
+    /// An account of nothing, for outbounds of these names.
+    pub fn new(names: PerLane<&'static str>) -> Self {
+        Self {
+            common: Column::default(),
+            lanes: names.map(|_| Column::default()),
+            names,
+            repeated: 0,
+            superseded: 0,
+            trimmed: BTreeMap::new(),
+            dropped_by_system: 0,
+            flushes: Durations::default(),
+            recent_flushes: Durations::default(),
+            telemetry: Counts::new(),
+        }
+    }
+
+    /// Documents came in, for every outbound.
     pub fn received(&mut self, origin: Origin, documents: u64) {
-        *self.received.entry(origin).or_default() += documents;
+        self.common.received(origin, documents);
     }
 
-    /// X-Ray took documents.
-    pub fn sent(&mut self, documents: u64) {
-        self.sent += documents;
+    /// Documents came in for one outbound alone.
+    pub fn received_by(&mut self, lane: Lane, origin: Origin, documents: u64) {
+        self.lanes.of_mut(lane).received(origin, documents);
     }
 
-    /// Documents were given up.
-    pub fn shed(&mut self, reason: ShedReason, documents: ByValue<u64>) {
+    /// The destination took documents.
+    pub fn sent(&mut self, lane: Lane, documents: u64) {
+        self.lanes.of_mut(lane).sent += documents;
+    }
+
+    /// An outbound gave documents up.
+    pub fn shed(&mut self, lane: Lane, reason: ShedReason, documents: ByValue<u64>) {
+        let column = self.lanes.of_mut(lane);
         for value in document::Value::ALL {
-            *self.shed_values.of_mut(value) += documents.of(value);
-            self.shed_unknown(reason, *documents.of(value));
+            *column.shed_values.of_mut(value) += documents.of(value);
+            column.shed(reason, *documents.of(value));
         }
     }
 
-    /// Documents were given up whose value nobody knows.
+    /// Documents were given up whose value nobody knows, by every outbound.
     pub fn shed_unknown(&mut self, reason: ShedReason, documents: u64) {
-        if documents > 0 {
-            *self.shed.entry(reason).or_default() += documents;
-        }
+        self.common.shed(reason, documents);
     }
 
-    /// A document was refused, here or by X-Ray. Beyond [`ERROR_CODES`] reasons the rest count as `other`.
+    /// The same by one outbound alone.
+    pub fn shed_unknown_by(&mut self, lane: Lane, reason: ShedReason, documents: u64) {
+        self.lanes.of_mut(lane).shed(reason, documents);
+    }
+
+    /// A document was refused here. Beyond [`ERROR_CODES`] reasons the rest count as `other`.
     pub fn rejected(&mut self, reason: impl Into<Cow<'static, str>>) {
-        add(&mut self.rejected, reason.into(), 1);
+        add(&mut self.common.rejected, reason.into(), 1);
+    }
+
+    /// A document was refused by a destination, likewise.
+    pub fn rejected_by(&mut self, lane: Lane, reason: impl Into<Cow<'static, str>>) {
+        add(&mut self.lanes.of_mut(lane).rejected, reason.into(), 1);
     }
 
     /// Exact repeats of a document were dropped.
@@ -192,7 +261,12 @@ impl Tally {
 
     /// Something beside the sum happened so often.
     pub fn sign(&mut self, sign: Sign, times: u64) {
-        *self.signs.entry(sign).or_default() += times;
+        self.common.sign(sign, times);
+    }
+
+    /// The same with one outbound.
+    pub fn sign_of(&mut self, lane: Lane, sign: Sign, times: u64) {
+        self.lanes.of_mut(lane).sign(sign, times);
     }
 
     /// Bytes were cut off documents that were too large.
@@ -206,8 +280,8 @@ impl Tally {
     }
 
     /// A call failed. Beyond [`ERROR_CODES`] kinds the rest count as `other`.
-    pub fn failed(&mut self, kind: &'static str) {
-        add(&mut self.failures, kind.into(), 1);
+    pub fn failed(&mut self, lane: Lane, kind: &'static str) {
+        add(&mut self.lanes.of_mut(lane).failures, kind.into(), 1);
     }
 
     /// An invocation was held this long after its runtime was done.
@@ -223,46 +297,6 @@ impl Tally {
         }
     }
 
-    /// Documents that came in, from everywhere.
-    pub fn received_total(&self) -> u64 {
-        self.received.values().sum()
-    }
-
-    /// Documents X-Ray took.
-    pub fn sent_total(&self) -> u64 {
-        self.sent
-    }
-
-    /// Documents given up.
-    pub fn shed_total(&self) -> u64 {
-        self.shed.values().sum()
-    }
-
-    /// Documents refused.
-    pub fn rejected_total(&self) -> u64 {
-        self.rejected.values().sum()
-    }
-
-    /// Exact repeats that were dropped.
-    pub fn repeated_total(&self) -> u64 {
-        self.repeated
-    }
-
-    /// Open forms that were dropped for newer ones.
-    pub fn superseded_total(&self) -> u64 {
-        self.superseded
-    }
-
-    /// How often something beside the sum happened.
-    pub fn times(&self, sign: Sign) -> u64 {
-        self.signs.get(&sign).copied().unwrap_or(0)
-    }
-
-    /// Calls that failed.
-    pub fn failed_total(&self) -> u64 {
-        self.failures.values().sum()
-    }
-
     /// How long invocations were held after their runtime was done.
     pub fn flushes(&self) -> &Durations {
         &self.flushes
@@ -273,60 +307,55 @@ impl Tally {
         std::mem::take(&mut self.recent_flushes)
     }
 
-    /// Telemetry elements that gave nothing.
-    pub fn telemetry_total(&self) -> u64 {
-        self.telemetry.values().sum()
+    /// One outbound's account.
+    pub fn of(&self, lane: Lane) -> Account<'_> {
+        Account {
+            tally: self,
+            own: self.lanes.of(lane),
+        }
     }
 
-    /// Whether every document is accounted for.
-    pub fn is_balanced(&self, held: u64) -> bool {
-        let settled = self.sent + self.shed_total() + self.rejected_total();
-        self.received_total() == settled + self.repeated + self.superseded + held
-    }
-
-    /// The account as fields of a log line.
-    pub fn fields(&self, held: Held) -> Map<String, Value> {
-        let origin = |origin| self.received.get(&origin).copied().unwrap_or(0);
-        let shed: Map<String, Value> = self
-            .shed
-            .iter()
-            .map(|(reason, count)| (reason.name().into(), (*count).into()))
-            .collect();
+    /// The account as fields of a log line. Where there are several outbounds each has its own sum.
+    pub fn fields(&self, held: impl Fn(Lane) -> Held) -> Map<String, Value> {
         let trimmed: Map<String, Value> = self
             .trimmed
             .iter()
             .map(|(kind, bytes)| (kind.name().into(), (*bytes).into()))
             .collect();
-        let fields = json!({
-            "received": {
-                "total": self.received_total(),
-                "udp": origin(Origin::Udp),
-                "tcp": origin(Origin::Tcp),
-                "platform": origin(Origin::Platform),
-                "recovered": origin(Origin::Recovered),
-                "part": origin(Origin::Part),
-            },
-            "sent": self.sent,
-            "shed": with_total(shed, self.shed_total()),
-            "shed_by_value": by_value(&self.shed_values, self.shed_total()),
-            "rejected": with_total(by_name(&self.rejected), self.rejected_total()),
-            "repeated": self.repeated,
-            "superseded": self.superseded,
-            "held": held.total(),
-            "held_in_file": held.in_file,
-            "trimmed_bytes": trimmed,
-            "udp_dropped_by_system": self.dropped_by_system,
-            "failures": with_total(by_name(&self.failures), self.failed_total()),
-            "flush": self.flushes.fields(),
-            "telemetry_rejected": by_name(&self.telemetry),
-        });
-        let mut fields = match fields {
-            Value::Object(fields) => fields,
-            _ => Map::new(),
+        let mut fields = if self.lanes.are_several() {
+            let outbounds = self.names.each().map(|(lane, name)| {
+                let fields = self.of(lane).fields(held(lane));
+                ((*name).to_owned(), Value::Object(fields))
+            });
+            Map::from_iter([
+                ("received".to_owned(), self.received_by_all()),
+                ("outbounds".to_owned(), Value::Object(outbounds.collect())),
+            ])
+        } else {
+            self.of(Lane::FIRST).fields(held(Lane::FIRST))
         };
-        let signs = Sign::ALL.map(|sign| (sign.name().to_owned(), self.times(sign).into()));
-        fields.extend(signs);
+        fields.insert("trimmed_bytes".into(), trimmed.into());
+        fields.insert("udp_dropped_by_system".into(), self.dropped_by_system.into());
+        fields.insert("flush".into(), self.flushes.fields());
+        fields.insert("telemetry_rejected".into(), by_name(&self.telemetry).into());
+        let common = Sign::ALL.into_iter().filter(|sign| !sign.is_of_calls());
+        fields.extend(common.map(|sign| {
+            let times = self.common.signs.get(&sign).copied().unwrap_or(0);
+            (sign.name().to_owned(), times.into())
+        }));
         fields
+    }
+
+    /// What came in for every outbound.
+    fn received_by_all(&self) -> Value {
+        let received = &self.common.received;
+        let of = |origin| received.get(&origin).copied().unwrap_or(0);
+        json!({
+            "total": received.values().sum::<u64>(),
+            "udp": of(Origin::Udp),
+            "tcp": of(Origin::Tcp),
+            "part": of(Origin::Part),
+        })
     }
 }
 
@@ -363,9 +392,13 @@ fn with_total(mut counts: Map<String, Value>, total: u64) -> Map<String, Value> 
 mod tests {
     use super::*;
 
+    fn one() -> Tally {
+        Tally::new(PerLane::one("xray"))
+    }
+
     #[test]
     fn the_sum_holds_only_if_every_document_is_somewhere() {
-        let mut tally = Tally::default();
+        let mut tally = one();
         for (place, origin) in [
             Origin::Udp,
             Origin::Tcp,
@@ -378,24 +411,24 @@ mod tests {
         {
             tally.received(origin, 10 << place); // 310 in all
         }
-        tally.sent(200);
+        tally.sent(Lane::FIRST, 200);
         let values = ByValue {
             ordinary: 15,
             faulty: 3,
             platform: 1,
         };
-        tally.shed(ShedReason::Budget, values);
+        tally.shed(Lane::FIRST, ShedReason::Budget, values);
         tally.shed_unknown(ShedReason::Overrun, 1);
         tally.rejected("bad_id");
         tally.repeated(40);
         tally.superseded(9);
-        assert!(tally.is_balanced(40));
-        assert!(!tally.is_balanced(39) && !tally.is_balanced(41));
+        assert!(tally.of(Lane::FIRST).is_balanced(40));
+        assert!(!tally.of(Lane::FIRST).is_balanced(39) && !tally.of(Lane::FIRST).is_balanced(41));
         let held = Held {
             in_memory: 30,
             in_file: 10,
         };
-        let fields = Value::Object(tally.fields(held));
+        let fields = Value::Object(tally.fields(|_| held));
         assert_eq!(
             fields["received"],
             json!({"total": 310, "udp": 10, "tcp": 20, "platform": 40, "recovered": 80, "part": 160})
@@ -416,14 +449,14 @@ mod tests {
 
     #[test]
     fn what_happens_beside_the_sum_does_not_change_it() {
-        let mut tally = Tally::default();
+        let mut tally = one();
         for sign in Sign::ALL {
             tally.sign(sign, 2);
         }
-        tally.failed("silent");
+        tally.failed(Lane::FIRST, "silent");
         tally.flushed(Duration::from_millis(7));
-        assert!(tally.is_balanced(0));
-        let fields = Value::Object(tally.fields(Held::default()));
+        assert!(tally.of(Lane::FIRST).is_balanced(0));
+        let fields = Value::Object(tally.fields(|_| Held::default()));
         for sign in Sign::ALL {
             assert_eq!(fields[sign.name()], 2, "{}", sign.name());
         }
@@ -436,13 +469,56 @@ mod tests {
 
     #[test]
     fn reasons_beyond_the_limit_are_counted_together() {
-        let mut tally = Tally::default();
+        let mut tally = one();
         for code in 0..ERROR_CODES + 5 {
             tally.rejected(format!("code_{code}"));
         }
         tally.rejected("code_0");
-        assert_eq!(tally.rejected_total(), 38);
-        assert_eq!(tally.rejected.get("other"), Some(&5));
-        assert_eq!(tally.rejected.get("code_0"), Some(&2));
+        assert_eq!(tally.of(Lane::FIRST).rejected_total(), 38);
+        assert_eq!(tally.common.rejected.get("other"), Some(&5));
+        assert_eq!(tally.common.rejected.get("code_0"), Some(&2));
+    }
+
+    #[test]
+    fn of_several_outbounds_each_has_its_own_sum() {
+        let mut tally = Tally::new(PerLane::of_all("xray", ["daemon"]));
+        let [xray, daemon] = [Lane::FIRST, tally.names.lanes().each().last().unwrap()];
+        tally.received(Origin::Udp, 5);
+        tally.received_by(daemon, Origin::Platform, 2);
+        tally.received_by(xray, Origin::Recovered, 1);
+        tally.rejected("bad_id");
+        tally.sent(xray, 4);
+        tally.sent(daemon, 1);
+        tally.rejected_by(daemon, "daemon TooLarge");
+        let values = ByValue {
+            ordinary: 2,
+            ..ByValue::default()
+        };
+        tally.shed(daemon, ShedReason::Budget, values);
+        tally.sign_of(daemon, Sign::Attempt, 3);
+        tally.failed(daemon, "silent");
+        assert!(tally.of(xray).is_balanced(1) && tally.of(daemon).is_balanced(2));
+        let held = |lane| Held {
+            in_memory: if lane == xray { 1 } else { 2 },
+            in_file: 0,
+        };
+        let fields = Value::Object(tally.fields(held));
+        let [xray, daemon] = ["xray", "daemon"].map(|name| &fields["outbounds"][name]);
+        assert_eq!(fields["received"]["total"], 5);
+        assert_eq!(
+            [&xray["received"]["total"], &daemon["received"]["total"]],
+            [&json!(6), &json!(7)]
+        );
+        assert_eq!([&xray["sent"], &daemon["sent"]], [&json!(4), &json!(1)]);
+        assert_eq!([&xray["held"], &daemon["held"]], [&json!(1), &json!(2)]);
+        assert_eq!(xray["rejected"], json!({ "total": 1, "bad_id": 1 }));
+        assert_eq!(
+            daemon["rejected"],
+            json!({ "total": 2, "bad_id": 1, "daemon TooLarge": 1 })
+        );
+        assert_eq!(daemon["shed"], json!({ "total": 2, "budget": 2 }));
+        assert_eq!((&xray["attempts"], &daemon["attempts"]), (&json!(0), &json!(3)));
+        assert_eq!(daemon["failures"], json!({ "total": 1, "silent": 1 }));
+        assert_eq!(fields["sent"], Value::Null, "no sum says more than each");
     }
 }

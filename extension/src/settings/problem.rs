@@ -21,6 +21,15 @@ pub enum Problem {
         /// What it would need.
         without: &'static str,
     },
+    /// One of several values cannot be used; the others are.
+    LeftOut {
+        /// The variable.
+        name: &'static str,
+        /// The value.
+        found: String,
+        /// Why, and what would be right.
+        why: String,
+    },
     /// No setting has this name.
     UnknownName {
         /// The variable.
@@ -43,6 +52,7 @@ impl fmt::Display for Problem {
                     "{name}: found {found:?}, expected {expected}; the default is used"
                 )
             }
+            Self::LeftOut { name, found, why } => write!(f, "{name}: {found:?} is left out: {why}"),
             Self::Idle { name, without } => write!(f, "{name}: has no effect without {without}"),
             Self::UnknownName {
                 name,

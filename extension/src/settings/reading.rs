@@ -45,6 +45,11 @@ pub(super) fn set(vars: &impl Vars, name: &str) -> Option<String> {
     vars.value(name).filter(|value| !value.trim().is_empty())
 }
 
+/// A value as a problem quotes it.
+pub(super) fn quoted(text: &str) -> String {
+    text.chars().take(QUOTED_CHARS).collect()
+}
+
 /// Reads settings, and keeps what is wrong with them.
 pub(super) struct Reader<'a, V> {
     pub(super) vars: &'a V,
@@ -57,10 +62,9 @@ impl<V: Vars> Reader<'_, V> {
         let text = set(self.vars, name)?;
         let value = text.trim().parse().ok();
         if value.is_none() {
-            let found = text.chars().take(QUOTED_CHARS).collect();
             self.problems.push(Problem::Unreadable {
                 name,
-                found,
+                found: quoted(&text),
                 expected,
             });
         }

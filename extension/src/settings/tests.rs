@@ -160,3 +160,70 @@ fn no_secret_is_printed() {
     let (settings, _) = read([("AWS_SECRET_ACCESS_KEY", "hush"), ("AWS_SESSION_TOKEN", "hush")]);
     assert!(!format!("{settings:?}").contains("hush"));
 }
+
+#[test]
+fn outbounds_are_named_once_each_and_what_cannot_be_used_is_left_out_with_its_reason() {
+    let daemon = Outbound::Daemon("169.254.79.129:2000".parse().unwrap());
+    for (value, expected, told) in [
+        ("", &[Outbound::Xray][..], &[][..]),
+        ("xray", &[Outbound::Xray], &[]),
+        (" Stdout , XRAY,", &[Outbound::Stdout, Outbound::Xray], &[]),
+        (
+            "daemon,xray,stdout",
+            &[daemon, Outbound::Xray, Outbound::Stdout],
+            &[],
+        ),
+        ("xray,xray", &[Outbound::Xray], &["named before"]),
+        (
+            "kafka,stdout",
+            &[Outbound::Stdout],
+            &["\"kafka\" is left out: expected xray, daemon or stdout"],
+        ),
+        ("kafka", &[Outbound::Xray], &["kafka"]),
+    ] {
+        let (settings, problems) = read([("FLUOROSCOPE_OUTBOUND", value)]);
+        assert_eq!(settings.outbounds, expected, "{value}");
+        assert_eq!(problems.len(), told.len(), "{problems:?}");
+        for (problem, told) in problems.iter().zip(told) {
+            assert!(
+                problem.starts_with("FLUOROSCOPE_OUTBOUND: ") && problem.contains(told),
+                "{problem}"
+            );
+        }
+    }
+}
+
+#[test]
+fn a_daemon_at_our_own_address_is_never_sent_to() {
+    let own = "127.0.0.1:2000";
+    for (given, seen, expected) in [
+        ("", "", Some("169.254.79.129:2000")),
+        ("10.0.0.1:2000", "", Some("10.0.0.1:2000")),
+        ("", "10.0.0.1:2001", Some("10.0.0.1:2001")),
+        ("", "tcp:10.0.0.1:1 udp:10.0.0.1:2", Some("10.0.0.1:2")),
+        ("", own, Some("169.254.79.129:2000")),
+        ("", "localhost:2000", Some("169.254.79.129:2000")),
+        ("127.0.0.1:2001", own, Some("127.0.0.1:2001")),
+        (own, "", None),
+        ("0.0.0.0:2000", "", None),
+    ] {
+        let (settings, problems) = read([
+            ("FLUOROSCOPE_OUTBOUND", "daemon"),
+            ("FLUOROSCOPE_DAEMON_ADDRESS", given),
+            ("AWS_XRAY_DAEMON_ADDRESS", seen),
+        ]);
+        let expected_outbounds = match expected {
+            Some(address) => [Outbound::Daemon(address.parse().unwrap())],
+            None => [Outbound::Xray],
+        };
+        assert_eq!(settings.outbounds, expected_outbounds, "{given} {seen}");
+        assert_eq!(problems.len(), usize::from(expected.is_none()), "{problems:?}");
+        assert!(problems.iter().all(|problem| problem.contains("our own address")));
+    }
+    let (settings, problems) = read([("FLUOROSCOPE_DAEMON_ADDRESS", "10.0.0.1:2000")]);
+    assert_eq!(settings.outbounds, [Outbound::Xray]);
+    assert_eq!(
+        problems,
+        ["FLUOROSCOPE_DAEMON_ADDRESS: has no effect without daemon in FLUOROSCOPE_OUTBOUND"]
+    );
+}

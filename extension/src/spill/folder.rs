@@ -40,9 +40,12 @@ pub(super) struct Folder {
     path: PathBuf,
 }
 
-/// The folder's path below a temporary folder.
-pub(super) fn path_below(temporary: &Path) -> PathBuf {
-    temporary.join(NAME)
+/// The folder's path below a temporary folder: of the first lane, or of the one of this name.
+pub(super) fn path_below(temporary: &Path, lane: Option<&str>) -> PathBuf {
+    match lane {
+        Some(lane) => temporary.join(format!("{NAME}-{lane}")),
+        None => temporary.join(NAME),
+    }
 }
 
 impl Folder {

@@ -37,6 +37,8 @@ struct Out {
 #[derive(Debug)]
 pub struct Store {
     path: PathBuf,
+    /// Folders that lanes of an earlier process have left and that no lane of this one has.
+    abandoned: Vec<PathBuf>,
     limit: u64,
     chunk_bytes: u64,
     folder: Option<Folder>,
@@ -56,7 +58,8 @@ impl Store {
     pub fn new(temporary: &Path, limit: ByteCount) -> Self {
         let limit = limit.get();
         Self {
-            path: folder::path_below(temporary),
+            path: folder::path_below(temporary, None),
+            abandoned: Vec::new(),
             limit,
             chunk_bytes: (limit / 8).clamp(SPILL_CHUNK_MIN, SPILL_CHUNK_MAX),
             folder: None,
@@ -66,6 +69,21 @@ impl Store {
             is_off: limit == 0,
             is_told: false,
         }
+    }
+
+    /// The same for another lane than the first.
+    pub fn of_lane(temporary: &Path, limit: ByteCount, lane: &str) -> Self {
+        Self {
+            path: folder::path_below(temporary, Some(lane)),
+            ..Self::new(temporary, limit)
+        }
+    }
+
+    /// Takes over what a lane of this name has left, if nothing of its own is there.
+    #[must_use]
+    pub fn heir_of(mut self, temporary: &Path, lane: &str) -> Self {
+        self.abandoned.push(folder::path_below(temporary, Some(lane)));
+        self
     }
 
     /// One that takes nothing and finds nothing.
@@ -97,6 +115,10 @@ impl Store {
         self.is_off = self.limit == 0;
         if self.is_off || self.folder.is_some() {
             return;
+        }
+        for folder in &self.abandoned {
+            // What is there already stays: the name is taken then.
+            let _ = std::fs::rename(folder, &self.path);
         }
         match Folder::open(&self.path) {
             Ok(Some(folder)) => self.take_over(folder),

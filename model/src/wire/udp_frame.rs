@@ -5,6 +5,9 @@
 
 use crate::limits::FRAME_HEADER_MAX_BYTES;
 
+/// The header line as most SDKs send it, with its end.
+pub const HEADER: &[u8] = b"{\"format\":\"json\",\"version\":1}\n";
+
 /// What a datagram carries.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Body<'a> {
@@ -89,6 +92,7 @@ mod tests {
 
     #[test]
     fn a_datagram_is_a_header_line_and_a_body() {
+        assert_eq!(decode(&[HEADER, b"{}"].concat()), Ok(Body::Json(b"{}")));
         check("{\"format\":\"json\",\"version\":1}\n{}", Ok(Body::Json(b"{}")));
         check(
             "{\"format\": \"json\", \"version\": 1}\n{}\n",

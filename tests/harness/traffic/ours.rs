@@ -2,11 +2,12 @@
 
 use std::time::Duration;
 
-use extension::pipeline::engine::{Config, Engine};
+use extension::pipeline::engine::{Config, Engine, Outbound};
 use extension::pipeline::event::{Effect, Event, Stopping};
 use extension::pipeline::flush::Mode;
 use extension::pipeline::identity::{Emission, PlatformSegments, Rescue};
 use extension::pipeline::invocation::Invoked;
+use extension::pipeline::lane::{Lane, Lanes, PerLane};
 use extension::pipeline::metrics::{MetricsFormat, OwnInit};
 use extension::pipeline::outcome::{Answered, Outcome};
 use extension::pipeline::platform::Function;
@@ -32,9 +33,10 @@ impl Ours {
     /// A fresh sandbox with this setting.
     pub fn new(flush: Mode) -> Self {
         let config = Config {
+            outbounds: PerLane::one(Outbound::XRAY),
             emission: Emission {
                 setting: PlatformSegments::Auto,
-                is_aws: false,
+                aws: Lanes::NONE,
                 rescue: Rescue::Faults,
             },
             flush,
@@ -63,7 +65,7 @@ impl Ours {
             for effect in self.engine.handle(now, event) {
                 match effect {
                     Effect::Next => outputs.push(Output::Next),
-                    Effect::Send(batch, _) => {
+                    Effect::Send(_, batch, _) => {
                         self.under_way = batch.documents.len();
                         let ids = batch
                             .documents
@@ -76,7 +78,7 @@ impl Ours {
                     Effect::Forget
                     | Effect::Log(_)
                     | Effect::Write(_)
-                    | Effect::File(_)
+                    | Effect::File(..)
                     | Effect::Finish
                     | Effect::GiveBack => {}
                 }
@@ -109,10 +111,13 @@ impl Extension for Ours {
                 Ok(request) => Event::Arrived(vec![done::datagram(&request).into()]),
                 Err(_) => return Vec::new(),
             },
-            Input::Answered => Event::Settled(Outcome::Answered(Answered {
-                documents: self.under_way,
-                unprocessed: Vec::new(),
-            })),
+            Input::Answered => Event::Settled(
+                Lane::FIRST,
+                Outcome::Answered(Answered {
+                    documents: self.under_way,
+                    unprocessed: Vec::new(),
+                }),
+            ),
             Input::Tick => Event::Tick,
             Input::Shutdown(deadline) => Event::Stopping(Stopping {
                 reason: "spindown".into(),

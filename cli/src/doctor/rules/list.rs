@@ -42,6 +42,7 @@ pub(in super::super) const RULES: &[Rule] = &[
     rule("tracing-pass-through", tracing::pass_through),
     rule("segments-twice", tracing::segments_twice),
     rule("segments-never", tracing::segments_never),
+    rule("daemon-inactive", tracing::daemon_inactive),
     rule("sample-rate-active", tracing::sample_rate_active),
     rule("endpoint-elsewhere", tracing::endpoint_elsewhere),
     rule("policy-segments", permissions::segments),

@@ -12,9 +12,8 @@ const MEND: &str = "attach AWSXRayDaemonWriteAccess to the execution role, or al
                     (for a role that SAM makes, Tracing: Active attaches AWSXrayWriteOnlyAccess, which does as well)";
 
 pub(super) fn segments(subject: &Subject<'_>) -> Vec<Finding> {
-    let (place, what) = match refused(subject, SEGMENTS) {
-        Some(refused) => refused,
-        None => return Vec::new(),
+    let Some((place, what)) = refused(subject, SEGMENTS).filter(|_| subject.calls_xray()) else {
+        return Vec::new();
     };
     vec![
         Finding::error(&place, what)
@@ -24,7 +23,7 @@ pub(super) fn segments(subject: &Subject<'_>) -> Vec<Finding> {
 }
 
 pub(super) fn telemetry(subject: &Subject<'_>) -> Vec<Finding> {
-    let Some((place, what)) = refused(subject, TELEMETRY) else {
+    let Some((place, what)) = refused(subject, TELEMETRY).filter(|_| subject.calls_xray()) else {
         return Vec::new();
     };
     vec![
@@ -69,7 +68,7 @@ pub(super) fn unknown(subject: &Subject<'_>) -> Vec<Finding> {
     let Answer::Unknown(why) = subject.function.permissions.answer(SEGMENTS) else {
         return Vec::new();
     };
-    if subject.is_redirected() == Some(true) {
+    if subject.is_redirected() == Some(true) || !subject.calls_xray() {
         return Vec::new();
     }
     let role = subject.function.role.as_ref();

@@ -1,6 +1,6 @@
 //! What a rule looks at.
 
-use extension::settings::{Problem, Settings};
+use extension::settings::{Outbound, Problem, Settings};
 
 use super::super::function::Function;
 use super::super::layer_zip::LayerZip;
@@ -34,6 +34,11 @@ impl Subject<'_> {
     /// Whether the layer's own wrapper is set where Lambda runs it.
     pub(super) fn is_wrapped(&self) -> bool {
         self.has_our_wrapper() && !self.function.is_os_only()
+    }
+
+    /// Whether documents leave for X-Ray's own API at all.
+    pub(super) fn calls_xray(&self) -> bool {
+        self.settings.outbounds.contains(&Outbound::Xray)
     }
 
     /// Whether documents leave for something else than X-Ray of the function's region; none if that is not known.

@@ -1,8 +1,11 @@
 //! Who makes which segments, and whether any are made.
 
+use extension::settings::Outbound;
+
 use super::super::finding::Finding;
 use super::subject::Subject;
 
+const OUTBOUND: &str = "FLUOROSCOPE_OUTBOUND";
 const SEGMENTS: &str = "FLUOROSCOPE_PLATFORM_SEGMENTS";
 const MODES: &[&str] = &["Active", "PassThrough"];
 /// SAM's word for leaving the mode alone.
@@ -152,5 +155,21 @@ pub(super) fn endpoint_elsewhere(subject: &Subject<'_>) -> Vec<Finding> {
         Finding::warning(&node.place, format!("{name} is {url}: the sandbox itself"))
             .why("segments are delivered to a program beside the function, which Lambda does not have")
             .mend("leave it out for X-Ray of the function's region; keep it to a configuration for a laptop"),
+    ]
+}
+
+pub(super) fn daemon_inactive(subject: &Subject<'_>) -> Vec<Finding> {
+    let relays = |outbound: &Outbound| matches!(outbound, Outbound::Daemon(_));
+    let is_asked_for = subject.settings.outbounds.iter().any(relays);
+    let Some((node, value)) = subject.known(OUTBOUND).filter(|_| is_asked_for) else {
+        return Vec::new();
+    };
+    if subject.function.is_active() != Some(false) || subject.known("FLUOROSCOPE_DAEMON_ADDRESS").is_some() {
+        return Vec::new();
+    }
+    vec![
+        Finding::warning(&node.place, format!("{OUTBOUND} is {value} without active tracing"))
+            .why("Lambda runs its daemon for functions that are actively traced: documents for it are held until room runs out")
+            .mend("set the tracing mode to Active, or leave daemon out"),
     ]
 }

@@ -35,7 +35,9 @@ const RESERVED: &[&str] = &[
 pub(super) fn setting(subject: &Subject<'_>) -> Vec<Finding> {
     let findings = subject.problems.iter().map(|problem| {
         let name = match problem {
-            Problem::Unreadable { name, .. } | Problem::Idle { name, .. } => *name,
+            Problem::Unreadable { name, .. } | Problem::Idle { name, .. } | Problem::LeftOut { name, .. } => {
+                *name
+            }
             Problem::UnknownName { name, .. } => name.as_str(),
         };
         let node = subject.function.variables.iter().find(|(known, _)| known == name);
@@ -48,6 +50,10 @@ pub(super) fn setting(subject: &Subject<'_>) -> Vec<Finding> {
             Problem::Idle { without, .. } => (
                 "the extension logs it once; nothing else comes of it".to_owned(),
                 format!("set {without}, or leave {name} out"),
+            ),
+            Problem::LeftOut { found, .. } => (
+                "the extension logs it once and goes on with the others, or with the default if there are none".to_owned(),
+                format!("write {name} as docs/operate.md has it, or without {found}"),
             ),
             Problem::UnknownName { nearest, .. } => (
                 "the extension logs it once; nothing else comes of it".to_owned(),

@@ -13,6 +13,7 @@ use super::super::attach::attach;
 use super::super::document::{Document, Value};
 use super::super::event::Posted;
 use super::super::sampler::Asked;
+use super::super::spool::Shed;
 use super::super::tally::{Origin, ShedReason, Sign};
 use super::Engine;
 use crate::limits::{HOLD_MAX, OBSERVED_IDS};
@@ -185,13 +186,13 @@ impl Engine {
             document.is_noted = true;
             let is_final = invocation.is_started() || !may_wait;
             if let (true, Some(identity)) = (is_final, invocation.identity())
-                && self.config.emission.applies(&identity)
+                && self.config.is_told(&identity)
             {
                 attach(&mut document, &identity, &invocation.request_id);
             }
             !is_final && !is_nested && !is_parent_final
         } else if let Some(closed) = self.invocations.closed_of_trace(head.trace_id) {
-            if let Some(identity) = closed.identity.filter(|_| closed.is_emitted) {
+            if let Some(identity) = closed.identity.filter(|_| !closed.told.is_empty()) {
                 attach(&mut document, &identity, &closed.request_id);
             }
             false
@@ -210,9 +211,16 @@ impl Engine {
         let shed = if waits {
             self.spool.push_waiting(document)
         } else {
-            self.spool.push(document)
+            self.spool.push(document, self.lanes.lanes())
         };
-        self.tally.shed(ShedReason::Budget, shed.documents);
+        self.count_shed(&shed);
+    }
+
+    /// Counts what was given up for lack of room.
+    pub(super) fn count_shed(&mut self, shed: &Shed) {
+        for (lane, documents) in shed.each() {
+            self.tally.shed(lane, ShedReason::Budget, documents);
+        }
     }
 
     /// Lets the waiting documents of an invocation's trace leave, now that its identity is known.
@@ -232,7 +240,7 @@ impl Engine {
         let Some(identity) = invocation.identity() else {
             return;
         };
-        let applies = self.config.emission.applies(&identity);
+        let applies = self.config.is_told(&identity);
         let known = [identity.invoke_parent, identity.span_id, identity.start_parent];
         let is_own = |document: &Document| {
             let parent = document.parent.as_ref();

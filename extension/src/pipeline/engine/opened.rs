@@ -10,7 +10,7 @@ use super::super::document::{Document, Value};
 use super::super::evidence::{Closing, innermost};
 use super::super::failure::Failure;
 use super::super::invocation::Invocation;
-use super::super::tally::{ShedReason, Sign};
+use super::super::tally::Sign;
 use super::{Engine, Phase};
 use crate::limits::{HOLD_MAX, OBSERVED_IDS, OPEN_MAX, OPEN_SHARE};
 
@@ -58,7 +58,7 @@ impl Engine {
     fn let_go(&mut self, mut document: Document) {
         let invocation = self.invocations.of_trace(document.trace_id);
         if let Some((invocation, identity)) = invocation.and_then(|one| Some((&*one, one.identity()?)))
-            && self.config.emission.applies(&identity)
+            && self.config.is_told(&identity)
         {
             attach(&mut document, &identity, &invocation.request_id);
         }
@@ -137,7 +137,7 @@ impl Engine {
         let rest = self.share.minus(self.evidence.held());
         if rest != self.spool.budget() {
             let shed = self.spool.set_budget(rest);
-            self.tally.shed(ShedReason::Budget, shed.documents);
+            self.count_shed(&shed);
         }
     }
 

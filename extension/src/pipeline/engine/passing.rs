@@ -10,6 +10,7 @@ use model::ids::RequestId;
 use model::time::Timestamp;
 use model::wire::telemetry::Status;
 
+use super::super::lane::Lane;
 use super::super::outcome::{Failure, FailureKind, Unreached};
 use super::super::spool::Sequence;
 use super::{Engine, Phase, Telemetry};
@@ -202,18 +203,21 @@ impl Engine {
 
     pub(super) fn thawed(&mut self, now: Timestamp) {
         self.passing.thawed_at = now;
-        self.sending.is_behind_freeze |= self.spool.is_sending();
+        for (lane, state) in self.lanes.each_mut() {
+            state.sending.is_behind_freeze |= self.spool.is_sending(lane);
+        }
     }
 
     /// Whether a call failed for no other reason than a freeze, as far as anybody knows.
-    pub(super) fn is_freezes_fault(&mut self, failure: &Failure) -> bool {
+    pub(super) fn is_freezes_fault(&mut self, lane: Lane, failure: &Failure) -> bool {
         let is_of_connection = match failure.kind {
             FailureKind::Silent | FailureKind::Disconnected => true,
             FailureKind::Unreachable(unreached) => unreached != Unreached::Untrusted,
             _ => false,
         };
-        let is_excused = is_of_connection && self.sending.is_behind_freeze && !self.sending.is_excused;
-        self.sending.is_excused = is_excused;
+        let sending = &mut self.lanes.of_mut(lane).sending;
+        let is_excused = is_of_connection && sending.is_behind_freeze && !sending.is_excused;
+        sending.is_excused = is_excused;
         is_excused
     }
 }

@@ -35,12 +35,7 @@ pub(super) enum Phase {
     },
     /// The last documents of the invocation are leaving.
     /// What comes after the last of them waits for the next invocation: it cannot hold this one.
-    Flushing {
-        until: Timestamp,
-        /// When the wait for the call under way began.
-        since: Timestamp,
-        last: Sequence,
-    },
+    Flushing { until: Timestamp, last: Sequence },
     /// SHUTDOWN.
     Stopping(Stop),
     /// Finished, for this reason; what still arrives is counted.
@@ -97,7 +92,7 @@ impl Engine {
     /// What the plan for an invocation depends on, beside its rhythm.
     fn situation(&mut self, now: Timestamp) -> Situation {
         Situation {
-            is_in_vain: !self.breaker.may_wait() || !self.is_at_liberty(now),
+            is_in_vain: !self.is_any_at_liberty(now),
             is_memory_short: self.level() > Level::Normal,
             is_spool_large: self.is_spool_large(),
             has_fault: std::mem::take(&mut self.passing.has_fault),
@@ -140,11 +135,10 @@ impl Engine {
                     return;
                 }
                 self.end(now, request);
-                self.filing.begin_flush(self.spool.is_sending_from_files());
+                self.begin_to_wait(now);
                 let flush_until = now.after(FLUSH_MAX);
                 self.phase = Phase::Flushing {
                     until: until.map_or(flush_until, |until| until.min(flush_until)),
-                    since: now,
                     last: self.spool.last_sequence(),
                 };
             }
@@ -178,8 +172,8 @@ impl Engine {
                 } else if *is_signalled && !self.awaits_start(request) {
                     let request = request.clone();
                     self.drain(&request);
-                } else if !self.breaker.may_wait() {
-                    // The destination fell silent meanwhile: there is nothing to wait for.
+                } else if !self.may_wait() {
+                    // Every destination fell silent meanwhile: there is nothing to wait for.
                     let request = request.clone();
                     self.pass(now, request);
                 }
@@ -189,12 +183,10 @@ impl Engine {
         }
         self.pump(now);
         match &self.phase {
-            Phase::Flushing { until, since, .. } => {
-                let is_over = now >= *until || now >= since.after(self.breaker.wait_max());
-                if is_over && self.spool.is_sending() {
-                    self.breaker.waited_in_vain(now.since(*since));
-                }
-                if now >= *until || !self.has_to_flush(now) {
+            Phase::Flushing { until, .. } => {
+                let until = *until;
+                self.waited(now, until);
+                if now >= until || !self.has_to_flush(now) {
                     self.passing.has_fault = false;
                     self.next();
                 }
@@ -230,7 +222,7 @@ impl Engine {
                 earliest([*until, proof])
             }
             Phase::Draining { until, .. } => *until,
-            Phase::Flushing { until, since, .. } => Some(since.after(self.breaker.wait_max()).min(*until)),
+            Phase::Flushing { until, .. } => Some(self.wake_from_waiting(*until)),
             Phase::Stopping(stop) => Some(stop.wake_at()),
             Phase::Waiting | Phase::Passing { .. } => None,
             Phase::Stopped(_) => return None,

@@ -1,20 +1,19 @@
-//! When and how much to send, and what becomes of it.
+//! When and how much a lane sends, and what becomes of it.
 
 use std::time::Duration;
 
+use model::size::ByteCount;
 use model::time::Timestamp;
-use serde_json::Value;
 
 use super::super::event::Effect;
-use super::super::outcome::{Answered, Failure, FailureKind, Outcome, Retry};
+use super::super::lane::Lane;
 use super::super::spool::{Batch, BatchLimits, Order, Sequence};
-use super::super::tally::{ShedReason, Sign};
+use super::super::tally::Sign;
+use super::lane_state::LaneState;
 use super::{Engine, Phase};
 use crate::limits::{
-    ATTEMPT_MAX, ATTEMPT_MIN, BATCH_MAX, FLUSH_CALL_MAX, FLUSH_MAX, GATHER_AGE, MENDED_PROBE, SEND_AGE,
-    SPOOL_LARGE_PERCENT,
+    ATTEMPT_MAX, ATTEMPT_MIN, BATCH_MAX, FLUSH_MAX, GATHER_AGE, SEND_AGE, SPOOL_LARGE_PERCENT,
 };
-use crate::logging::{Level, Line};
 use crate::pipeline::backoff::Backoff;
 use crate::pipeline::call_size::CallSize;
 use model::limits::DOCUMENTS_PER_CALL_MAX;
@@ -22,23 +21,25 @@ use model::wire::xray_api::BackendConnectionErrors;
 
 /// What earlier attempts taught.
 pub(super) struct Sending {
-    backoff: Backoff,
+    pub(super) backoff: Backoff,
     /// No attempt before this time.
-    not_before: Timestamp,
+    pub(super) not_before: Timestamp,
     /// Of the next batch: halved when X-Ray finds a batch too large or wrong.
-    size: CallSize,
+    pub(super) size: CallSize,
     /// Nothing can be sent any more.
-    is_lost: bool,
+    pub(super) is_lost: bool,
     /// The last failure can only be mended by somebody.
-    needs_mending: bool,
+    pub(super) needs_mending: bool,
     /// When the call under way began.
-    began: Timestamp,
+    pub(super) began: Timestamp,
     /// A freeze may have interrupted the call under way.
     pub(super) is_behind_freeze: bool,
     /// The last failure was put down to a freeze.
     pub(super) is_excused: bool,
     /// Failed calls by kind.
     pub(super) errors: BackendConnectionErrors,
+    /// Since when the end of an invocation waits for the call under way.
+    pub(super) awaited_since: Timestamp,
 }
 
 impl Sending {
@@ -53,12 +54,13 @@ impl Sending {
             is_behind_freeze: false,
             is_excused: false,
             errors: BackendConnectionErrors::default(),
+            awaited_since: Timestamp::default(),
         }
     }
 
     /// Draws pauses anew, different from those of sandboxes made from the same snapshot.
-    pub(super) fn reseed(&mut self, now: Timestamp) {
-        self.backoff = Backoff::new(now.as_micros().unsigned_abs());
+    pub(super) fn reseed(&mut self, seed: u64) {
+        self.backoff = Backoff::new(seed);
         self.not_before = Timestamp::default();
     }
 
@@ -76,112 +78,132 @@ impl Sending {
 }
 
 impl Engine {
-    /// Sends a batch if one is due.
+    /// Sends a batch to each outbound that one is due for.
     pub(super) fn pump(&mut self, now: Timestamp) {
-        if self.sending.is_lost
-            || self.spool.is_sending()
-            || now < self.sending.not_before
-            || !self.is_due(now)
+        for lane in self.lanes.lanes().each() {
+            self.pump_lane(now, lane);
+        }
+    }
+
+    fn pump_lane(&mut self, now: Timestamp, lane: Lane) {
+        let sending = &self.lanes.of(lane).sending;
+        if sending.is_lost
+            || self.spool.is_sending(lane)
+            || now < sending.not_before
+            || !self.is_due(now, lane)
         {
             return;
         }
         let Some(wait) = self.time_to_send(now) else {
             return;
         };
-        self.note_flush(now);
+        self.note_flush(now, lane);
         if let Phase::Flushing { last, .. } = &self.phase {
-            self.filing.note_call_at_end(!self.spool.is_ready_up_to(*last));
+            let is_for_files = !self.spool.is_ready_up_to(lane, *last);
+            self.lanes.of_mut(lane).filing.note_call_at_end(is_for_files);
         }
         let limits = BatchLimits {
-            documents: self.sending.size.documents(),
-            bytes: BATCH_MAX,
+            documents: self.lanes.of(lane).sending.size.documents(),
+            bytes: self.call_max(),
         };
         // At SHUTDOWN there may be no time for the rest.
         let order = match self.phase {
             Phase::Stopping(_) => Order::Valuable,
             _ => Order::Oldest,
         };
-        if let Some(batch) = self.spool.take(limits, order) {
-            self.send(now, batch, wait);
+        if let Some(batch) = self.spool.take(lane, limits, order) {
+            self.send(lane, batch, wait);
         } else {
-            self.recall(limits, order);
+            self.recall(lane, limits, order);
         }
     }
 
-    fn send(&mut self, now: Timestamp, batch: Batch, wait: Duration) {
-        self.tally.sign(Sign::Attempt, 1);
-        self.sending.began = now;
-        self.sending.is_behind_freeze = false;
-        self.effects.push(Effect::Send(batch, wait));
+    fn send(&mut self, lane: Lane, batch: Batch, wait: Duration) {
+        self.tally.sign_of(lane, Sign::Attempt, 1);
+        let sending = &mut self.lanes.of_mut(lane).sending;
+        sending.began = self.now;
+        sending.is_behind_freeze = false;
+        self.effects.push(Effect::Send(lane, batch, wait));
     }
 
     /// Sends a batch that was recalled, if there is still time and somebody to send it.
-    pub(super) fn send_recalled(&mut self, now: Timestamp, batch: Batch) {
+    pub(super) fn send_recalled(&mut self, now: Timestamp, lane: Lane, batch: Batch) {
         match self.time_to_send(now) {
-            Some(wait) if !self.sending.is_lost => self.send(now, batch, wait),
+            Some(wait) if !self.lanes.of(lane).sending.is_lost => self.send(lane, batch, wait),
             _ => {
-                self.spool.settle(|_| true);
-                self.note_settled(0);
+                self.spool.settle(lane, |_| true);
+                self.note_settled(lane, 0);
             }
         }
     }
 
     /// A batch leaves alongside a handler: so does everything else that is ready now.
-    fn note_flush(&mut self, now: Timestamp) {
-        if matches!(self.phase, Phase::Passing { .. }) && !self.is_left_behind() {
+    fn note_flush(&mut self, now: Timestamp, lane: Lane) {
+        if matches!(self.phase, Phase::Passing { .. }) && !self.is_left_behind(lane) {
             self.passing.last = self.spool.last_sequence();
             self.policy.flushed(now);
         }
     }
 
     /// Whether what is ready should leave now.
-    fn is_due(&self, now: Timestamp) -> bool {
-        if self.spool.ready_documents() == 0 {
+    fn is_due(&self, now: Timestamp, lane: Lane) -> bool {
+        if self.spool.ready_documents(lane) == 0 {
             return false;
         }
         match &self.phase {
-            Phase::Flushing { last, .. } => self.is_ready_at_end(*last),
+            Phase::Flushing { last, .. } => self.is_ready_at_end(lane, *last),
             Phase::Stopping(stop) => stop.is_closed,
-            Phase::Running { .. } | Phase::Draining { .. } => self.is_worth_a_call(now),
+            Phase::Running { .. } | Phase::Draining { .. } => self.is_worth_a_call(now, lane),
             Phase::Passing { .. } => {
-                self.is_left_behind()
-                    || self.has_no_room_to_wait()
-                    || self.due_alongside().is_some_and(|due| now >= due)
+                self.is_left_behind(lane)
+                    || self.has_no_room_to_wait(lane)
+                    || self.due_alongside(lane).is_some_and(|due| now >= due)
             }
             // Frozen between invocations, but for environments that do not tell us when they are.
-            Phase::Waiting => self.runs_unwatched() && self.is_worth_a_call(now),
+            Phase::Waiting => self.runs_unwatched() && self.is_worth_a_call(now, lane),
             Phase::Stopped(_) => false,
         }
     }
 
     /// Whether the last flush alongside a handler has left something behind, or the files have something.
-    fn is_left_behind(&self) -> bool {
-        self.spool.file_has_more() || self.spool.is_ready_up_to(self.passing.last)
+    fn is_left_behind(&self, lane: Lane) -> bool {
+        self.spool.file_has_more(lane) || self.spool.is_ready_up_to(lane, self.passing.last)
     }
 
     /// Whether the function is held for a call: for all that is its own, and for one call out of the files. The
     /// rest of them leaves while a handler runs.
-    fn is_ready_at_end(&self, last: Sequence) -> bool {
-        self.spool.is_ready_up_to(last) || (self.spool.file_has_more() && self.filing.may_call_at_end())
+    fn is_ready_at_end(&self, lane: Lane, last: Sequence) -> bool {
+        self.spool.is_ready_up_to(lane, last)
+            || (self.spool.file_has_more(lane) && self.lanes.of(lane).filing.may_call_at_end())
     }
 
-    fn is_worth_a_call(&self, now: Timestamp) -> bool {
-        self.fills_a_call()
+    fn is_worth_a_call(&self, now: Timestamp, lane: Lane) -> bool {
+        self.fills_a_call(lane)
             || self
                 .spool
-                .oldest_ready()
+                .oldest_ready(lane)
                 .is_some_and(|arrived| now >= arrived.after(SEND_AGE))
     }
 
-    fn fills_a_call(&self) -> bool {
-        self.spool.ready_documents() >= DOCUMENTS_PER_CALL_MAX || self.spool.is_ready_over(BATCH_MAX)
+    fn fills_a_call(&self, lane: Lane) -> bool {
+        self.spool.ready_documents(lane) >= DOCUMENTS_PER_CALL_MAX
+            || self.spool.is_ready_over(lane, self.call_max())
     }
 
-    fn has_no_room_to_wait(&self) -> bool {
+    /// Bytes of a call. What is on its way cannot be given up: so where there are several outbounds no call has more
+    /// than leaves room for the others' and for what comes in.
+    fn call_max(&self) -> ByteCount {
+        match self.lanes.count() {
+            1 => BATCH_MAX,
+            lanes => BATCH_MAX.min(ByteCount::bytes(self.spool.budget().get() / (lanes + 1))),
+        }
+    }
+
+    fn has_no_room_to_wait(&self, lane: Lane) -> bool {
         if self.policy.is_periodic() {
             self.is_spool_large()
         } else {
-            self.fills_a_call()
+            self.fills_a_call(lane)
         }
     }
 
@@ -192,18 +214,25 @@ impl Engine {
     }
 
     /// When what is ready leaves alongside the handler.
-    fn due_alongside(&self) -> Option<Timestamp> {
+    fn due_alongside(&self, lane: Lane) -> Option<Timestamp> {
         let Phase::Passing { since, .. } = &self.phase else {
             return None;
         };
-        let arrived = self.spool.oldest_ready()?;
+        let arrived = self.spool.oldest_ready(lane)?;
         let age = if arrived < *since { GATHER_AGE } else { SEND_AGE };
         Some(arrived.after(age).max(self.policy.not_before()))
     }
 
-    /// Whether nothing keeps an attempt from being made.
-    pub(super) fn is_at_liberty(&self, now: Timestamp) -> bool {
-        !self.sending.is_lost && now >= self.sending.not_before
+    /// Whether there is an outbound that the end of an invocation may wait for and that nothing keeps from sending.
+    pub(super) fn is_any_at_liberty(&self, now: Timestamp) -> bool {
+        self.lanes.each().any(|(_, lane)| {
+            lane.breaker.may_wait() && !lane.sending.is_lost && now >= lane.sending.not_before
+        })
+    }
+
+    /// Whether there is an outbound that the end of an invocation may wait for.
+    pub(super) fn may_wait(&self) -> bool {
+        self.lanes.each().any(|(_, lane)| lane.breaker.may_wait())
     }
 
     fn runs_unwatched(&self) -> bool {
@@ -224,189 +253,85 @@ impl Engine {
         (wait >= ATTEMPT_MIN).then_some(wait)
     }
 
-    /// Whether the end of the invocation has to wait for a batch, on its way or about to be.
+    /// Whether the end of the invocation has to wait for a batch, on its way or about to be, to any outbound.
     pub(super) fn has_to_flush(&self, now: Timestamp) -> bool {
-        let can_send = now >= self.sending.not_before && self.can_send_at(now);
-        self.breaker.may_wait() && (self.spool.is_sending() || can_send)
+        self.lanes.each().any(|(lane, state)| {
+            let can_send = now >= state.sending.not_before && self.can_send_at(now, lane);
+            state.breaker.may_wait() && (self.spool.is_sending(lane) || can_send)
+        })
     }
 
-    /// Whether another attempt is possible, now or after a pause that ends in time.
-    pub(super) fn can_still_send(&self, now: Timestamp) -> bool {
-        self.can_send_at(now.max(self.sending.not_before))
+    /// How long the end of the invocation waits at the most for the call under way that it waits for longest; each
+    /// wait that is over by now was in vain.
+    pub(super) fn waited(&mut self, now: Timestamp, until: Timestamp) {
+        for (lane, state) in self.lanes.each_mut() {
+            let is_over = now >= until || now >= state.wait_until();
+            if is_over && state.breaker.may_wait() && self.spool.is_sending(lane) {
+                let waited = now.since(state.sending.awaited_since);
+                state.breaker.waited_in_vain(waited);
+            }
+        }
     }
 
-    fn can_send_at(&self, when: Timestamp) -> bool {
+    /// The end of an invocation begins to wait.
+    pub(super) fn begin_to_wait(&mut self, now: Timestamp) {
+        for (lane, state) in self.lanes.each_mut() {
+            state.sending.awaited_since = now;
+            state.filing.begin_flush(self.spool.is_sending_from_files(lane));
+        }
+    }
+
+    /// Whether a batch is on its way, or another attempt is possible, now or after a pause that ends in time.
+    pub(super) fn is_busy(&self, now: Timestamp, lane: Lane) -> bool {
+        let when = now.max(self.lanes.of(lane).sending.not_before);
+        self.spool.is_sending(lane) || self.can_send_at(when, lane)
+    }
+
+    /// See [`Self::is_busy`].
+    pub(super) fn is_any_busy(&self, now: Timestamp) -> bool {
+        self.lanes.each().any(|(lane, _)| self.is_busy(now, lane))
+    }
+
+    fn can_send_at(&self, when: Timestamp, lane: Lane) -> bool {
         let is_ready = match &self.phase {
-            Phase::Flushing { last, .. } => self.is_ready_at_end(*last),
-            _ => self.spool.ready_documents() > 0,
+            Phase::Flushing { last, .. } => self.is_ready_at_end(lane, *last),
+            _ => self.spool.ready_documents(lane) > 0,
         };
-        !self.sending.is_lost && is_ready && self.time_to_send(when).is_some()
+        !self.lanes.of(lane).sending.is_lost && is_ready && self.time_to_send(when).is_some()
     }
 
     /// When a batch becomes due by time alone. What was due by now has left.
     pub(super) fn wake_to_send(&self) -> Option<Timestamp> {
-        if self.spool.is_sending() {
+        let lanes = self.lanes.each();
+        lanes.filter_map(|(lane, _)| self.wake_to_send_on(lane)).min()
+    }
+
+    fn wake_to_send_on(&self, lane: Lane) -> Option<Timestamp> {
+        if self.spool.is_sending(lane) {
             return None;
         }
+        let not_before = self.lanes.of(lane).sending.not_before;
         let when = match &self.phase {
-            Phase::Flushing { .. } | Phase::Stopping(_) => self.sending.not_before,
-            Phase::Running { .. } | Phase::Draining { .. } => self.aged()?,
-            Phase::Passing { .. } => self.due_alongside()?.max(self.sending.not_before),
-            Phase::Waiting if self.runs_unwatched() => self.aged()?,
+            Phase::Flushing { .. } | Phase::Stopping(_) => not_before,
+            Phase::Running { .. } | Phase::Draining { .. } => self.aged(lane)?,
+            Phase::Passing { .. } => self.due_alongside(lane)?.max(not_before),
+            Phase::Waiting if self.runs_unwatched() => self.aged(lane)?,
             Phase::Waiting | Phase::Stopped(_) => return None,
         };
-        (when > self.now && self.can_send_at(when)).then_some(when)
+        (when > self.now && self.can_send_at(when, lane)).then_some(when)
     }
 
-    fn aged(&self) -> Option<Timestamp> {
-        let aged = self.spool.oldest_ready()?.after(SEND_AGE);
-        Some(aged.max(self.sending.not_before))
+    fn aged(&self, lane: Lane) -> Option<Timestamp> {
+        let aged = self.spool.oldest_ready(lane)?.after(SEND_AGE);
+        Some(aged.max(self.lanes.of(lane).sending.not_before))
     }
 
-    pub(super) fn settle(&mut self, now: Timestamp, outcome: Outcome) {
-        match outcome {
-            Outcome::Answered(answered) => {
-                self.answered(now, &answered);
-                self.tell_midway(now);
-            }
-            Outcome::Failed(failure) => self.failed(now, &failure),
-        }
-    }
-
-    /// Documents that `keep` names are given back for another attempt; returns how many left.
-    fn settle_batch(&mut self, keep: impl Fn(usize) -> bool) -> u64 {
-        let all = self.spool.documents_on_their_way();
-        let left = self.spool.settle(keep);
-        self.note_settled(left);
-        self.tally.sign(Sign::Retried, all.saturating_sub(left));
-        left
-    }
-
-    /// X-Ray judged document by document.
-    fn answered(&mut self, now: Timestamp, answered: &Answered) {
-        let retriable = |place: usize| {
-            answered
-                .unprocessed
-                .iter()
-                .any(|item| item.document == Some(place) && item.retriable)
-        };
-        let mut left = self.settle_batch(retriable);
-        for item in answered
-            .unprocessed
-            .iter()
-            .filter(|item| item.document.is_none() || !item.retriable)
-        {
-            if left == 0 {
-                break;
-            }
-            left -= 1;
-            let code = if item.code.is_empty() {
-                "unprocessed"
-            } else {
-                item.code.as_str()
-            };
-            self.tally.rejected(format!("xray {code}"));
-            let line = Line::new(Level::Warn, "X-Ray rejected a document")
-                .with("code", code)
-                .with("detail", item.message.clone());
-            self.notice(now, &format!("xray {code}"), line);
-        }
-        self.tally.sent(left);
-        let after = (!self.sending.is_behind_freeze).then(|| now.since(self.sending.began));
-        self.breaker.answered(after);
-        self.sending.is_excused = false;
-        if let Phase::Flushing { since, .. } = &mut self.phase {
-            *since = now;
-        }
-        self.sending.needs_mending = false;
-        self.sending.size.answered();
-        if answered.unprocessed.iter().any(|item| item.retriable) {
-            self.sending.not_before = now.after(self.sending.backoff.failed(None));
-        } else {
-            self.sending.backoff.succeeded();
-            self.sending.not_before = Timestamp::default();
-        }
-    }
-
-    /// The batch as a whole was not taken.
-    fn failed(&mut self, now: Timestamp, failure: &Failure) {
-        let retry = match failure.documents() {
-            Some(documents) if self.sending.size.refused(documents) => Retry::Never,
-            Some(_) => Retry::Smaller,
-            None => failure.retry(),
-        };
-        failure.kind.count_in(&mut self.sending.errors);
-        let is_given_up = retry == Retry::Never;
-        let documents = self.settle_batch(|_| !is_given_up);
-        self.tally.failed(failure_reason(&failure.kind));
-        self.sending.needs_mending = retry == Retry::WhenMended;
-        if self.is_freezes_fault(failure) {
-            return;
-        }
-        let probe = self.breaker.failed(&failure.kind, &mut self.sending.backoff);
-        match retry {
-            Retry::Later { at_least } => {
-                let pause = if self.is_refused_at_once(now, failure) {
-                    self.sending.backoff.failed_at_once()
-                } else {
-                    self.sending.backoff.failed(at_least)
-                };
-                self.sending.not_before = now.after(pause.max(probe.unwrap_or_default()));
-            }
-            Retry::Smaller => {}
-            Retry::WhenMended => self.sending.not_before = now.after(MENDED_PROBE),
-            Retry::Never => (0..documents).for_each(|_| self.tally.rejected(failure_reason(&failure.kind))),
-        }
-        let level = if is_given_up || self.sending.needs_mending {
-            Level::Error
-        } else {
-            Level::Warn
-        };
-        let line =
-            Line::new(level, failure.message.clone()).with("held", Value::from(self.spool.held_documents()));
-        self.notice(now, failure_reason(&failure.kind), line);
-    }
-
-    /// Whether the destination had a hiccup: a call that it answers as quickly may follow soon.
-    fn is_refused_at_once(&self, now: Timestamp, failure: &Failure) -> bool {
-        let is_hiccup = matches!(
-            failure.kind,
-            FailureKind::Unavailable {
-                retry_after: None,
-                ..
-            }
-        );
-        is_hiccup && now.since(self.sending.began) <= FLUSH_CALL_MAX
-    }
-
-    /// The outbound ended by a defect: what it had is gone unless it is in the files, what is ready stays held.
-    pub(super) fn lose_outbound(&mut self) {
-        self.sending.is_lost = true;
-        let is_in_files = self.spool.is_sending_from_files();
-        let lost = self.spool.settle(|_| is_in_files);
-        self.note_settled(lost);
-        self.tally.shed_unknown(ShedReason::OutboundLost, lost);
-        self.told(false);
-    }
-}
-
-const fn failure_reason(kind: &FailureKind) -> &'static str {
-    match kind {
-        FailureKind::Throttled { .. } => "throttled",
-        FailureKind::Unavailable { .. } => "unavailable",
-        FailureKind::Unreachable(_) => "unreachable",
-        FailureKind::Disconnected => "disconnected",
-        FailureKind::Silent => "silent",
-        FailureKind::Garbled => "garbled",
-        FailureKind::TooLarge { .. } => "call_too_large",
-        FailureKind::Refused { .. } => "call_refused",
-        FailureKind::Misdirected { .. } => "misdirected",
-        FailureKind::Forbidden { .. } => "forbidden",
-        FailureKind::Expired { .. } => "expired",
-        FailureKind::ClockSkew { .. } => "clock_skew",
-        FailureKind::NoCredentials => "no_credentials",
-        FailureKind::CredentialsUnavailable => "credentials_unavailable",
-        FailureKind::NoEndpoint => "no_endpoint",
-        FailureKind::Unsendable => "unsendable",
+    /// When a wait for a call under way is over.
+    pub(super) fn wake_from_waiting(&self, until: Timestamp) -> Timestamp {
+        let is_awaited =
+            |(lane, state): &(Lane, &LaneState)| state.breaker.may_wait() && self.spool.is_sending(*lane);
+        let awaited = self.lanes.each().filter(is_awaited);
+        let first = awaited.map(|(_, state)| state.wait_until()).min();
+        first.map_or(until, |first| first.min(until))
     }
 }

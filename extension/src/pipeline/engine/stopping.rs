@@ -58,7 +58,8 @@ impl Engine {
         } else {
             now.after(SHUTDOWN_UNNAMED)
         };
-        self.filing.prepare(&reason, deadline);
+        let lanes = self.lanes.each_mut();
+        lanes.for_each(|(_, state)| state.filing.prepare(&reason, deadline));
         let wait = if self.telemetry == Telemetry::Absent {
             now
         } else {
@@ -128,7 +129,8 @@ impl Engine {
         }
         self.release_all_open();
         self.release_waiting(|_| true);
-        self.sending.hurry(now);
+        let lanes = self.lanes.each_mut();
+        lanes.for_each(|(_, state)| state.sending.hurry(now));
     }
 
     /// Whether the reason of the shutdown can be the reason of this invocation's end: those before the last one
@@ -144,19 +146,23 @@ impl Engine {
             return;
         };
         let wait = stop.until().since(now).min(TELL_MAX);
-        let is_sent =
-            !self.spool.is_sending() && !self.can_still_send(now) && self.tally.received_total() > 0;
+        // What others still owe is no reason to keep the account from it.
+        let teller = self.reports.teller();
+        let is_sent = teller.is_none_or(|lane| !self.is_busy(now, lane)) && self.has_received();
         if !stop.is_closed || stop.is_telling || !is_sent || self.reports.is_telling() {
             return;
         }
-        let is_healthy = self.sending.is_healthy() && self.tally.sent_total() > 0 && !wait.is_zero();
-        let record = is_healthy.then(|| self.begin_telling(now)).flatten();
+        let lane = teller.filter(|lane| {
+            self.lanes.of(*lane).sending.is_healthy() && self.tally.of(*lane).sent_total() > 0
+        });
+        let record = lane.filter(|_| !wait.is_zero());
+        let record = record.and_then(|lane| Some((lane, self.begin_telling(now)?)));
         if let Phase::Stopping(stop) = &mut self.phase {
             stop.is_telling = true;
             stop.is_told = record.is_none();
         }
         self.effects
-            .extend(record.map(|record| Effect::Tell(record, wait)));
+            .extend(record.map(|(lane, record)| Effect::Tell(lane, record, wait)));
     }
 
     fn finish_if_done(&mut self, now: Timestamp) {
@@ -164,9 +170,8 @@ impl Engine {
             return;
         };
         let is_over = now >= stop.until();
-        let is_filing = self.filing.in_transit() > 0 || self.spool.is_leaving();
-        let is_idle = stop.is_closed && !is_filing && !self.spool.is_sending() && !self.can_still_send(now);
-        let has_nothing_to_tell = self.tally.received_total() == 0;
+        let is_idle = stop.is_closed && !self.is_filing() && !self.is_any_busy(now);
+        let has_nothing_to_tell = !self.has_received();
         if !is_over && !(is_idle && (stop.is_told || has_nothing_to_tell)) {
             return;
         }

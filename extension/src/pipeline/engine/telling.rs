@@ -12,6 +12,7 @@ use super::super::failure::{Failure, FailureKind, is_memory_full};
 use super::super::identity::Occasion;
 use super::super::invocation::{Ending, Invocation};
 use super::super::invocations::Closed;
+use super::super::lane::Lanes;
 use super::super::platform::{Told, late_report};
 use super::super::tally::{Origin, Sign};
 use super::opened::still_open;
@@ -70,13 +71,12 @@ impl Engine {
             is_faulty: failure.is_some() || invocation.has_fault(),
             is_cold: sandbox_start.is_some(),
         };
-        let emission = self.config.emission;
-        let is_told = identity.is_some_and(|identity| emission.tells(&identity, occasion));
-        if let Some(identity) = identity.filter(|_| is_told) {
+        let told = identity.map_or(Lanes::NONE, |identity| self.config.told_to(&identity, occasion));
+        if let Some(identity) = identity.filter(|_| !told.is_empty()) {
             self.tally.sign(Sign::Rescued, u64::from(!identity.is_sampled));
             open.iter_mut()
                 .for_each(|document| attach(document, &identity, request));
-            let told = Told {
+            let segments = Told {
                 function: &self.config.function,
                 invocation: &invocation,
                 identity,
@@ -85,8 +85,8 @@ impl Engine {
                 failure: failure.as_ref(),
                 still_open: still_open(failure.as_ref(), &open),
             };
-            for segment in told.segments() {
-                self.hold_own(now, &segment);
+            for segment in segments.segments() {
+                self.hold_own(now, &segment, told);
             }
         }
         let closing = failure.as_ref().map(|failure| Closing {
@@ -97,7 +97,7 @@ impl Engine {
         self.hold_open(open, closing.as_ref());
         self.count_failure(failure.as_ref().map(|failure| failure.kind));
         self.invocations.remember(Closed {
-            is_emitted: is_told,
+            told,
             is_reported: self.is_report_out_of_question(&invocation),
             request_id: invocation.request_id,
             identity,
@@ -120,20 +120,29 @@ impl Engine {
         let Some(closed) = self.invocations.find_closed(&report.request_id) else {
             return;
         };
-        let identity = closed.identity.filter(|_| closed.is_emitted);
+        let told = closed.told;
+        let identity = closed.identity.filter(|_| !told.is_empty());
         // A crash whose report came too late to say so in the segment's cause.
         let is_out_of_memory = closed.failure == Some(FailureKind::Crash) && is_memory_full(report);
         let document = identity.and_then(|identity| late_report(identity, at, report));
         self.count_failure(is_out_of_memory.then_some(FailureKind::OutOfMemory));
         if let Some(document) = document {
-            self.hold_own(self.now, &document);
+            self.hold_own(self.now, &document, told);
         }
     }
 
-    fn hold_own(&mut self, now: Timestamp, segment: &SegmentDocument) {
-        self.tally.received(Origin::Platform, 1);
-        match serde_json::to_vec(segment) {
-            Ok(bytes) => self.hold(
+    /// Holds a segment of the platform for those outbounds that get it from us.
+    fn hold_own(&mut self, now: Timestamp, segment: &SegmentDocument, lanes: Lanes) {
+        let bytes = serde_json::to_vec(segment);
+        for lane in lanes.each() {
+            self.tally.received_by(lane, Origin::Platform, 1);
+            if bytes.is_err() {
+                // Strings, numbers and maps with text keys always serialise; should they not, the sum still holds.
+                self.tally.rejected_by(lane, "unserialisable");
+            }
+        }
+        if let Ok(bytes) = bytes {
+            let shed = self.spool.push(
                 Document {
                     bytes,
                     trace_id: segment.trace_id,
@@ -142,10 +151,9 @@ impl Engine {
                     is_noted: true,
                     value: Value::Platform,
                 },
-                false,
-            ),
-            // Strings, numbers and maps with text keys always serialise; should they not, the sum still holds.
-            Err(_) => self.tally.rejected("unserialisable"),
+                lanes,
+            );
+            self.count_shed(&shed);
         }
     }
 }

@@ -6,6 +6,7 @@ mod breaker;
 mod hiccup;
 mod intake;
 mod invocations;
+mod lanes;
 mod lifecycle;
 mod memory;
 mod passing;

@@ -12,7 +12,8 @@ use model::ids::TraceId;
 use model::size::ByteCount;
 
 use super::BatchLimits;
-use super::shelves::{Entry, Order, Shelves};
+use super::held::Held;
+use super::shelves::{Order, Shelves};
 use crate::limits::TRACE_LOOK;
 
 /// Documents and their bytes.
@@ -23,9 +24,9 @@ struct Amount {
 }
 
 impl Amount {
-    fn add(&mut self, entry: &Entry) {
+    fn add(&mut self, held: &Held) {
         self.documents += 1;
-        self.bytes = self.bytes.plus(entry.length());
+        self.bytes = self.bytes.plus(length(held));
     }
 
     fn fits(self, room: Self) -> bool {
@@ -48,15 +49,19 @@ struct Share {
     granted: Option<Amount>,
 }
 
+fn length(held: &Held) -> ByteCount {
+    ByteCount::of(held.bytes.len())
+}
+
 /// Takes the next batch off the shelves.
-pub(super) fn take(shelves: &mut Shelves, limits: BatchLimits, order: Order) -> Vec<Entry> {
+pub(super) fn take(shelves: &mut Shelves, limits: BatchLimits, order: Order) -> Vec<Held> {
     match order {
         Order::Oldest => by_trace(shelves, limits),
         Order::Valuable => by_value(shelves, limits),
     }
 }
 
-fn by_trace(shelves: &mut Shelves, limits: BatchLimits) -> Vec<Entry> {
+fn by_trace(shelves: &mut Shelves, limits: BatchLimits) -> Vec<Held> {
     let all = Amount {
         documents: limits.documents,
         bytes: limits.bytes,
@@ -69,10 +74,10 @@ fn by_trace(shelves: &mut Shelves, limits: BatchLimits) -> Vec<Entry> {
         if outstanding == 0 && room.documents == 0 {
             break;
         }
-        let Some(entry) = shelves.pop_ready(Order::Oldest) else {
+        let Some(entry) = shelves.pop(Order::Oldest) else {
             break;
         };
-        let share = traces.entry(entry.document.trace_id).or_default();
+        let share = traces.entry(entry.trace_id).or_default();
         let granted = share.granted.get_or_insert_with(|| {
             let granted = grant(share.total, room, all);
             outstanding += granted.documents;
@@ -107,12 +112,12 @@ fn by_trace(shelves: &mut Shelves, limits: BatchLimits) -> Vec<Entry> {
 /// What there is of each trace. If the first alone is too large for any call, nobody else's is asked for.
 fn look(shelves: &Shelves, all: Amount) -> BTreeMap<TraceId, Share> {
     let mut traces: BTreeMap<TraceId, Share> = BTreeMap::new();
-    let mut entries = shelves.ready_in_order().take(TRACE_LOOK).peekable();
+    let mut entries = shelves.in_order().take(TRACE_LOOK).peekable();
     let mut is_first = true;
-    while let Some(trace) = entries.peek().map(|entry| entry.document.trace_id) {
+    while let Some(trace) = entries.peek().map(|entry| entry.trace_id) {
         let share = traces.entry(trace).or_default();
         // Documents of one trace come in a row as a rule.
-        while let Some(entry) = entries.next_if(|entry| entry.document.trace_id == trace) {
+        while let Some(entry) = entries.next_if(|entry| entry.trace_id == trace) {
             share.total.add(entry);
             if is_first && !share.total.fits(all) {
                 return traces;
@@ -137,11 +142,11 @@ fn grant(total: Amount, room: Amount, all: Amount) -> Amount {
     }
 }
 
-fn by_value(shelves: &mut Shelves, limits: BatchLimits) -> Vec<Entry> {
+fn by_value(shelves: &mut Shelves, limits: BatchLimits) -> Vec<Held> {
     let mut taken = Vec::new();
     let mut bytes = ByteCount::ZERO;
-    while let Some(entry) = shelves.pop_ready(Order::Valuable) {
-        bytes = bytes.plus(entry.length());
+    while let Some(entry) = shelves.pop(Order::Valuable) {
+        bytes = bytes.plus(length(&entry));
         let is_full = taken.len() >= limits.documents || bytes > limits.bytes;
         if is_full && !taken.is_empty() {
             shelves.put_back(vec![entry]);

@@ -1,14 +1,16 @@
-//! Documents in memory: one shelf for each value, in the order of arrival on each.
+//! One lane's documents in memory that may leave: a shelf for each value, in the order of arrival on each.
 //!
 //! Invariants
-//! - On a shelf the documents that may leave stand in the order of their sequence; so do those that wait.
-//! - Nothing here goes through all documents but `release` and what follows a failed batch.
+//! - On a shelf documents stand in the order of their sequence.
+//! - Nothing here goes through all documents but what follows a release or a failed batch.
 
 use std::collections::VecDeque;
 
 use model::size::ByteCount;
 
-use crate::pipeline::document::{ByValue, Document, Value};
+use super::held::Held;
+use crate::limits::LANE_LOOK;
+use crate::pipeline::document::{ByValue, Value};
 
 /// Which documents leave first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -19,223 +21,121 @@ pub enum Order {
     Valuable,
 }
 
-/// A document and its place in the order of arrival.
-pub(super) struct Entry {
-    pub(super) sequence: u64,
-    pub(super) document: Document,
-}
-
-impl Entry {
-    pub(super) fn length(&self) -> ByteCount {
-        ByteCount::of(self.document.bytes.len())
-    }
-}
-
-#[derive(Default)]
-struct Shelf {
-    /// May leave.
-    ready: VecDeque<Entry>,
-    /// Wait for the start of their trace.
-    waiting: VecDeque<Entry>,
-    cost: ByteCount,
-}
-
-impl Shelf {
-    fn is_empty(&self) -> bool {
-        self.ready.is_empty() && self.waiting.is_empty()
-    }
-
-    fn pop_oldest(&mut self) -> Option<Entry> {
-        if sequence(&self.ready) <= sequence(&self.waiting) {
-            self.ready.pop_front()
-        } else {
-            self.waiting.pop_front()
-        }
-    }
-
-    fn sort(&mut self) {
-        if !self.ready.iter().is_sorted_by_key(|entry| entry.sequence) {
-            self.ready.make_contiguous().sort_by_key(|entry| entry.sequence);
-        }
-    }
-}
-
 /// See the module.
 #[derive(Default)]
 pub(super) struct Shelves {
-    shelves: ByValue<Shelf>,
+    shelves: ByValue<VecDeque<Held>>,
     documents: usize,
-    ready_documents: usize,
-    ready_cost: ByteCount,
+    cost: ByteCount,
 }
 
 impl Shelves {
-    pub(super) fn put_ready(&mut self, entry: Entry) {
-        self.count_ready(&entry);
-        self.shelf_for(&entry).ready.push_back(entry);
+    /// Puts a document behind all others of its value.
+    pub(super) fn put(&mut self, held: Held) {
+        self.count(&held);
+        self.shelves.of_mut(held.value).push_back(held);
     }
 
-    pub(super) fn put_waiting(&mut self, entry: Entry) {
-        self.documents += 1;
-        self.shelf_for(&entry).waiting.push_back(entry);
-    }
-
-    /// Puts documents back that may leave, the oldest first.
-    pub(super) fn put_back(&mut self, entries: Vec<Entry>) {
-        if entries.is_empty() {
+    /// Puts documents back, the oldest first.
+    pub(super) fn put_back(&mut self, documents: Vec<Held>) {
+        if documents.is_empty() {
             return;
         }
-        for entry in entries.into_iter().rev() {
-            self.count_ready(&entry);
-            self.shelf_for(&entry).ready.push_front(entry);
+        for held in documents.into_iter().rev() {
+            self.count(&held);
+            self.shelves.of_mut(held.value).push_front(held);
         }
         // Where documents of other traces were passed over, older ones stand in front already.
+        self.sort();
+    }
+
+    /// Puts in order what was put behind younger documents.
+    pub(super) fn sort(&mut self) {
         for value in Value::ALL {
-            self.shelves.of_mut(value).sort();
+            let shelf = self.shelves.of_mut(value);
+            if !shelf.iter().is_sorted_by_key(Held::sequence) {
+                shelf.make_contiguous().sort_by_key(Held::sequence);
+            }
         }
     }
 
-    fn count_ready(&mut self, entry: &Entry) {
+    fn count(&mut self, held: &Held) {
         self.documents += 1;
-        self.ready_documents += 1;
-        self.ready_cost = self.ready_cost.plus(entry.document.cost());
+        self.cost = self.cost.plus(held.cost());
     }
 
-    fn shelf_for(&mut self, entry: &Entry) -> &mut Shelf {
-        let shelf = self.shelves.of_mut(entry.document.value);
-        shelf.cost = shelf.cost.plus(entry.document.cost());
-        shelf
+    fn uncount(&mut self, held: &Held) {
+        self.documents -= 1;
+        self.cost = self.cost.minus(held.cost());
     }
 
-    /// The next document that may leave.
-    pub(super) fn pop_ready(&mut self, order: Order) -> Option<Entry> {
-        let with_any = |value: &Value| !self.shelves.of(*value).ready.is_empty();
+    /// The next document to leave.
+    pub(super) fn pop(&mut self, order: Order) -> Option<Held> {
+        let with_any = |value: &Value| !self.shelves.of(*value).is_empty();
         let value = match order {
             Order::Oldest => Value::ALL
                 .into_iter()
                 .filter(with_any)
-                .min_by_key(|value| sequence(&self.shelves.of(*value).ready)),
+                .min_by_key(|value| self.shelves.of(*value).front().map(Held::sequence)),
             Order::Valuable => Value::ALL.into_iter().rfind(with_any),
         }?;
+        let held = self.shelves.of_mut(value).pop_front()?;
+        self.uncount(&held);
+        Some(held)
+    }
+
+    /// The oldest of this value for which something holds, among the first few.
+    pub(super) fn find(&self, value: Value, is_meant: impl Fn(&Held) -> bool) -> Option<&Held> {
+        let shelf = self.shelves.of(value).iter();
+        shelf.take(LANE_LOOK).find(|held| is_meant(held))
+    }
+
+    /// Takes a document away if it is here.
+    pub(super) fn remove(&mut self, value: Value, sequence: u64) -> Option<Held> {
         let shelf = self.shelves.of_mut(value);
-        let entry = shelf.ready.pop_front()?;
-        shelf.cost = shelf.cost.minus(entry.document.cost());
-        self.uncount_ready(&entry);
-        Some(entry)
+        let place = shelf.binary_search_by_key(&sequence, Held::sequence).ok()?;
+        let held = shelf.remove(place)?;
+        self.uncount(&held);
+        Some(held)
     }
 
-    /// The document that is missed least: the oldest of the least value, if that is no more than `at_most`.
-    pub(super) fn pop_least(&mut self, at_most: Value) -> Option<Entry> {
-        let with_any = |value: &Value| !self.shelves.of(*value).is_empty();
-        let value = Value::ALL
-            .into_iter()
-            .filter(|value| *value <= at_most)
-            .find(with_any)?;
-        let shelf = self.shelves.of_mut(value);
-        let was_ready = shelf.ready.len();
-        let entry = shelf.pop_oldest()?;
-        let is_ready = shelf.ready.len() < was_ready;
-        shelf.cost = shelf.cost.minus(entry.document.cost());
-        if is_ready {
-            self.uncount_ready(&entry);
-        } else {
-            self.documents -= 1;
-        }
-        Some(entry)
-    }
-
-    fn uncount_ready(&mut self, entry: &Entry) {
-        self.documents -= 1;
-        self.ready_documents -= 1;
-        self.ready_cost = self.ready_cost.minus(entry.document.cost());
-    }
-
-    /// What giving up everything of no more than this value would free.
-    pub(super) fn cost_up_to(&self, value: Value) -> ByteCount {
-        Value::ALL
-            .into_iter()
-            .filter(|one| *one <= value)
-            .fold(ByteCount::ZERO, |sum, one| sum.plus(self.shelves.of(one).cost))
-    }
-
-    /// Lets waiting documents leave for which `is_due` holds, after `attach` has seen them.
-    pub(super) fn release(
-        &mut self,
-        is_due: impl Fn(&Document) -> bool,
-        mut attach: impl FnMut(&mut Document),
-    ) {
-        for value in Value::ALL {
-            let shelf = self.shelves.of_mut(value);
-            let before = shelf.ready.len();
-            for mut entry in std::mem::take(&mut shelf.waiting) {
-                if is_due(&entry.document) {
-                    attach(&mut entry.document);
-                    self.ready_cost = self.ready_cost.plus(entry.document.cost());
-                    shelf.ready.push_back(entry);
-                } else {
-                    shelf.waiting.push_back(entry);
-                }
-            }
-            self.ready_documents += shelf.ready.len() - before;
-            if shelf.ready.len() > before {
-                shelf.sort();
-            }
-        }
-    }
-
-    /// Documents that may leave, the oldest first.
-    pub(super) fn ready_in_order(&self) -> impl Iterator<Item = &Entry> {
-        let mut queues = Value::ALL.map(|value| self.shelves.of(value).ready.iter().peekable());
+    /// All documents, the oldest first.
+    pub(super) fn in_order(&self) -> impl Iterator<Item = &Held> {
+        let mut queues = Value::ALL.map(|value| self.shelves.of(value).iter().peekable());
         std::iter::from_fn(move || {
             let next = queues
                 .iter_mut()
-                .filter_map(|queue| Some((queue.peek()?.sequence, queue)))
+                .filter_map(|queue| Some((queue.peek()?.sequence(), queue)))
                 .min_by_key(|(sequence, _)| *sequence);
             next.and_then(|(_, queue)| queue.next())
         })
     }
 
-    pub(super) fn oldest_ready(&self) -> Option<&Entry> {
-        let fronts = Value::ALL.map(|value| self.shelves.of(value).ready.front());
-        fronts.into_iter().flatten().min_by_key(|entry| entry.sequence)
-    }
-
-    pub(super) fn oldest_waiting(&self) -> Option<&Entry> {
-        let fronts = Value::ALL.map(|value| self.shelves.of(value).waiting.front());
-        fronts.into_iter().flatten().min_by_key(|entry| entry.sequence)
+    pub(super) fn oldest(&self) -> Option<&Held> {
+        let fronts = Value::ALL.map(|value| self.shelves.of(value).front());
+        fronts.into_iter().flatten().min_by_key(|held| held.sequence())
     }
 
     /// Gives back the room that a burst made it take.
     pub(super) fn shrink(&mut self) {
         for value in Value::ALL {
-            let shelf = self.shelves.of_mut(value);
-            shelf.ready.shrink_to_fit();
-            shelf.waiting.shrink_to_fit();
+            self.shelves.of_mut(value).shrink_to_fit();
         }
     }
 
     #[cfg(test)]
     pub(super) fn places(&self) -> usize {
-        let places = Value::ALL.map(|value| {
-            let shelf = self.shelves.of(value);
-            shelf.ready.capacity() + shelf.waiting.capacity()
-        });
-        places.iter().sum()
+        Value::ALL
+            .map(|value| self.shelves.of(value).capacity())
+            .iter()
+            .sum()
     }
 
     pub(super) fn documents(&self) -> usize {
         self.documents
     }
 
-    pub(super) fn ready_documents(&self) -> usize {
-        self.ready_documents
+    pub(super) fn cost(&self) -> ByteCount {
+        self.cost
     }
-
-    pub(super) fn ready_cost(&self) -> ByteCount {
-        self.ready_cost
-    }
-}
-
-fn sequence(queue: &VecDeque<Entry>) -> u64 {
-    queue.front().map_or(u64::MAX, |entry| entry.sequence)
 }

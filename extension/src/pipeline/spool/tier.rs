@@ -1,4 +1,4 @@
-//! The spool's second tier: what leaves memory for the files, and what comes from there to be sent.
+//! The spool's second tier, a lane's own: what leaves memory for the files, and what comes from there to be sent.
 //!
 //! Documents in the files are older than those in memory, as far as anybody asks. They never come back to the
 //! shelves: a batch is read, sent, and settled in the files.
@@ -7,10 +7,10 @@ use std::sync::Arc;
 
 use model::size::ByteCount;
 
-use super::shelves::{Entry, Order};
-use super::{Batch, OnItsWay, Shed, Spool};
+use super::{Batch, Held, OnItsWay, Order, Shed, Spool};
 use crate::limits::SPILL_BATCH;
 use crate::pipeline::document::Document;
+use crate::pipeline::lane::Lane;
 
 /// What becomes of documents that memory has no room for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,7 +28,7 @@ pub enum Overflow {
 pub(super) struct Tier {
     pub(super) overflow: Overflow,
     /// Documents that have left the shelves for the files.
-    leaving: Vec<Document>,
+    leaving: Vec<Held>,
     /// Whether there is something to recall.
     has_more: bool,
     is_recalling: bool,
@@ -36,8 +36,8 @@ pub(super) struct Tier {
     settled: Option<Vec<bool>>,
 }
 
-impl Tier {
-    pub(super) fn none() -> Self {
+impl Default for Tier {
+    fn default() -> Self {
         Self {
             overflow: Overflow::Shed,
             leaving: Vec::new(),
@@ -46,17 +46,19 @@ impl Tier {
             settled: None,
         }
     }
+}
 
+impl Tier {
     pub(super) fn spills(&self) -> bool {
         self.overflow != Overflow::Shed
     }
 
     /// A document that memory has no room for.
-    pub(super) fn overflow(&mut self, document: Document, shed: &mut Shed) {
+    pub(super) fn overflow(&mut self, lane: Lane, held: Held, shed: &mut Shed) {
         if self.spills() {
-            self.leaving.push(document);
+            self.leaving.push(held);
         } else {
-            shed.add(document.value);
+            shed.add(lane, held.value);
         }
     }
 
@@ -88,108 +90,113 @@ impl Tier {
 }
 
 impl Spool {
-    /// Says what becomes of documents that find no room from now on.
-    pub fn set_overflow(&mut self, overflow: Overflow) {
-        self.tier.overflow = overflow;
+    /// Says what becomes of a lane's documents that find no room from now on.
+    pub fn set_overflow(&mut self, lane: Lane, overflow: Overflow) {
+        self.queues.of_mut(lane).tier.overflow = overflow;
     }
 
-    /// See [`Overflow`].
-    pub fn overflow(&self) -> Overflow {
-        self.tier.overflow
-    }
-
-    /// Whether the files have something to recall.
-    pub fn set_file_has_more(&mut self, has_more: bool) {
-        self.tier.has_more = has_more;
+    /// Whether a lane's files have something to recall.
+    pub fn set_file_has_more(&mut self, lane: Lane, has_more: bool) {
+        self.queues.of_mut(lane).tier.has_more = has_more;
     }
 
     /// See [`Self::set_file_has_more`].
-    pub fn file_has_more(&self) -> bool {
-        self.tier.has_more
+    pub fn file_has_more(&self, lane: Lane) -> bool {
+        self.queues.of(lane).tier.has_more
     }
 
-    /// Whether a batch is read from the files, or came from there and is on its way.
-    pub fn is_sending_from_files(&self) -> bool {
-        let is_on_its_way = self
-            .on_its_way
-            .as_ref()
-            .is_some_and(|way| matches!(way.origin, super::BatchOrigin::Files));
-        is_on_its_way || self.tier.is_recalling
+    /// Whether a lane's batch is read from the files, or came from there and is on its way.
+    pub fn is_sending_from_files(&self, lane: Lane) -> bool {
+        let queue = self.queues.of(lane);
+        let is_on_its_way = queue.on_its_way.as_ref().is_some_and(|way| way.are_from_files);
+        is_on_its_way || queue.tier.is_recalling
     }
 
-    /// Whether something has left the shelves and is still to be taken to the files.
-    pub fn is_leaving(&self) -> bool {
-        !self.tier.leaving.is_empty()
+    /// Whether something has left a lane's queue and is still to be taken to the files.
+    pub fn is_leaving(&self, lane: Lane) -> bool {
+        !self.queues.of(lane).tier.leaving.is_empty()
     }
 
-    /// The documents that go to the files next: `at_most` so many bytes, or up to one document more.
-    pub fn take_spilling(&mut self, at_most: ByteCount) -> Vec<Document> {
+    /// The documents that go to a lane's files next: `at_most` so many bytes, or up to one document more.
+    pub fn take_spilling(&mut self, lane: Lane, at_most: ByteCount) -> Vec<Held> {
         let mut bytes = ByteCount::ZERO;
-        let has_room = |document: &&Document| {
+        let has_room = |held: &&Held| {
             let is_in = bytes < at_most;
-            bytes = bytes.plus(document.cost());
+            bytes = bytes.plus(held.cost());
             is_in
         };
-        let first = self.tier.leaving.iter().take_while(has_room).count();
-        let rest = self.tier.leaving.split_off(first);
-        let mut documents = std::mem::replace(&mut self.tier.leaving, rest);
-        while let Overflow::SpillAll(order) = self.tier.overflow
+        let tier = &mut self.queues.of_mut(lane).tier;
+        let first = tier.leaving.iter().take_while(has_room).count();
+        let rest = tier.leaving.split_off(first);
+        let overflow = tier.overflow;
+        let mut documents = std::mem::replace(&mut tier.leaving, rest);
+        while let Overflow::SpillAll(order) = overflow
             && bytes < at_most
         {
-            let Some(Entry { document, .. }) = self.shelves.pop_ready(order) else {
+            let Some(held) = self.pull(lane, order) else {
                 break;
             };
-            self.held = self.held.minus(document.cost());
-            bytes = bytes.plus(document.cost());
-            documents.push(document);
+            bytes = bytes.plus(held.cost());
+            documents.push(held);
         }
         documents
     }
 
-    /// Documents that the files did not take come back if there is room.
-    pub fn take_back(&mut self, documents: Vec<Document>) -> Shed {
+    /// Documents that a lane's files did not take come back if there is room.
+    pub fn take_back(&mut self, lane: Lane, documents: Vec<Held>) -> Shed {
         let mut shed = Shed::default();
         let mut back = Vec::new();
-        let is_welcome = !self.tier.spills();
-        for document in documents {
-            let held = self.held.plus(document.cost());
-            if is_welcome && held <= self.budget {
-                self.held = held;
-                back.push(Entry {
-                    sequence: 0,
-                    document,
-                });
+        let is_welcome = !self.queues.of(lane).tier.spills();
+        for held in documents {
+            // Another lane may have it still: then it takes no more room.
+            let is_new = held.owed().is_empty();
+            let total = if is_new {
+                self.held.plus(held.cost())
             } else {
-                shed.add(document.value);
+                self.held
+            };
+            if is_welcome && total <= self.budget {
+                self.held = total;
+                if is_new {
+                    let loose = self.loose.of_mut(held.value);
+                    *loose = loose.plus(held.cost());
+                }
+                held.queue(lane);
+                back.push(held);
+            } else {
+                shed.add(lane, held.value);
             }
         }
-        self.shelves.put_back(back);
+        self.queues.of_mut(lane).shelves.put_back(back);
         shed
     }
 
-    /// Whether documents in the files are what is to be sent next. If so, none else is until they come.
-    pub fn recall(&mut self) -> bool {
-        let is_wanted = self.tier.has_more && !self.is_sending() && self.shelves.ready_documents() == 0;
-        self.tier.is_recalling = is_wanted;
+    /// Whether documents in a lane's files are what is to be sent next. If so, none else is until they come.
+    pub fn recall(&mut self, lane: Lane) -> bool {
+        let is_sending = self.is_sending(lane);
+        let queue = self.queues.of_mut(lane);
+        let is_wanted = queue.tier.has_more && !is_sending && queue.shelves.documents() == 0;
+        queue.tier.is_recalling = is_wanted;
         is_wanted
     }
 
     /// The answer to a recall. None if there was nothing after all.
-    pub fn recalled(&mut self, documents: Vec<Document>) -> Option<Batch> {
-        self.tier.is_recalling = false;
+    pub fn recalled(&mut self, lane: Lane, documents: Vec<Document>) -> Option<Batch> {
+        let queue = self.queues.of_mut(lane);
+        queue.tier.is_recalling = false;
         if documents.is_empty() {
             return None;
         }
-        let documents = Arc::new(documents);
-        self.on_its_way = Some(OnItsWay {
+        let documents = Arc::new(documents.into_iter().map(Held::from).collect::<Vec<_>>());
+        queue.on_its_way = Some(OnItsWay {
             documents: Arc::clone(&documents),
-            origin: super::BatchOrigin::Files,
+            are_from_files: true,
         });
         Some(Batch { documents })
     }
 
-    /// What became of the batch that was recalled last, once.
-    pub fn take_settled(&mut self) -> Option<Vec<bool>> {
-        self.tier.settled.take()
+    /// What became of a lane's batch that was recalled last, once.
+    pub fn take_settled(&mut self, lane: Lane) -> Option<Vec<bool>> {
+        self.queues.of_mut(lane).tier.settled.take()
     }
 }

@@ -12,7 +12,7 @@ use super::*;
 use crate::limits::{SPILL_LIMIT, SPILL_LOOK_MAX, SPILL_RESERVE_MAX, SPILL_RESERVE_SHARE};
 use crate::pipeline::document::{ByValue, Document};
 use crate::pipeline::spill_record::{self, SETTLED, STATE_AT};
-use crate::pipeline::spool::{BatchLimits, Order};
+use crate::pipeline::spool::{BatchLimits, Held, Order};
 use crate::spill::temporary::Temporary;
 
 mod strangers;
@@ -23,7 +23,7 @@ impl Temporary {
     }
 
     fn folder(&self) -> PathBuf {
-        folder::path_below(&self.0)
+        folder::path_below(&self.0, None)
     }
 
     /// The files, in the order of their names.
@@ -67,12 +67,14 @@ const ALL: BatchLimits = BatchLimits {
     bytes: ByteCount::mib(1),
 };
 
+fn writing(documents: Vec<Document>) -> Filing {
+    Filing::Write(documents.into_iter().map(Held::from).collect())
+}
+
 /// Writes documents of ordinary value; all of them are taken.
 fn write(store: &mut Store, range: std::ops::Range<u64>) {
     let count = range.end - range.start;
-    let filed = store.perform(Filing::Write(
-        range.map(|id| document(id, Value::Ordinary)).collect(),
-    ));
+    let filed = store.perform(writing(range.map(|id| document(id, Value::Ordinary)).collect()));
     assert_eq!((filed.written, filed.refused.len()), (count, 0));
     assert_eq!(filed.given_up, ByValue::default());
 }
@@ -162,7 +164,7 @@ fn documents_leave_in_the_order_that_is_asked_for_across_files() {
         let temporary = Temporary::new();
         let mut store = temporary.store();
         for (id, value) in [(1, Value::Ordinary), (2, Value::Platform), (3, Value::Faulty)] {
-            store.perform(Filing::Write(vec![document(id, value)]));
+            store.perform(writing(vec![document(id, value)]));
         }
         let filed = store.perform(Filing::Recall(ALL, order));
         assert_eq!(ids(&filed.recalled), expected);
@@ -175,7 +177,7 @@ fn a_batch_has_no_more_than_a_call_may_and_at_least_one_document() {
     let temporary = Temporary::new();
     let mut store = temporary.store();
     let documents = (0..6).map(|id| sized(id, Value::Ordinary, 1000)).collect();
-    store.perform(Filing::Write(documents));
+    store.perform(writing(documents));
     let limits = |documents, bytes| BatchLimits {
         documents,
         bytes: ByteCount::bytes(bytes),
@@ -198,7 +200,7 @@ fn beyond_the_limit_whole_files_of_the_least_value_go_oldest_first() {
     let mut written = 0;
     let mut put = |store: &mut Store, ids: std::ops::Range<u64>, value| {
         for id in ids {
-            let filed = store.perform(Filing::Write(vec![sized(id, value, 9_800)]));
+            let filed = store.perform(writing(vec![sized(id, value, 9_800)]));
             written += filed.written;
             for value in Value::ALL {
                 *given_up.of_mut(value) += filed.given_up.of(value);
@@ -254,7 +256,7 @@ fn one_recall_looks_at_so_many_bytes_in_whatever_state_and_the_next_goes_on_behi
         let temporary = Temporary::new();
         let mut first = Store::new(&temporary.0, limit);
         let documents = (0..130).map(|id| sized(id, Value::Ordinary, padding)).collect();
-        assert_eq!(first.perform(Filing::Write(documents)).written, 130);
+        assert_eq!(first.perform(writing(documents)).written, 130);
         drop(first);
         let files = temporary.files();
         assert_eq!(files.len(), 4);
@@ -278,14 +280,47 @@ fn one_recall_looks_at_so_many_bytes_in_whatever_state_and_the_next_goes_on_behi
 }
 
 #[test]
+fn a_lane_has_a_folder_of_its_own_and_the_first_one_takes_over_what_one_that_is_gone_has_left() {
+    let temporary = Temporary::new();
+    let mut gone = Store::of_lane(&temporary.0, SPILL_LIMIT, "gone");
+    write(&mut gone, 1..4);
+    assert!(temporary.files().is_empty());
+    drop(gone);
+    let mut other = Store::of_lane(&temporary.0, SPILL_LIMIT, "other");
+    assert!(!other.perform(Filing::Notice).has_more);
+    let mut first = temporary.store().heir_of(&temporary.0, "gone");
+    assert!(first.perform(Filing::Notice).has_more);
+    let filed = recall(&mut first);
+    assert_eq!((ids(&filed.recalled), filed.recovered), (vec![1, 2, 3], 3));
+    first.perform(Filing::Settle(vec![false; 3]));
+    assert_eq!(fs::read_dir(&temporary.0).unwrap().count(), 0);
+}
+
+#[test]
+fn what_is_left_by_a_lane_that_is_gone_waits_while_the_first_has_something_of_its_own() {
+    let temporary = Temporary::new();
+    let mut gone = Store::of_lane(&temporary.0, SPILL_LIMIT, "gone");
+    write(&mut gone, 1..4);
+    write(&mut temporary.store(), 4..6);
+    drop(gone);
+    for expected in [vec![4, 5], vec![1, 2, 3]] {
+        let mut first = temporary.store().heir_of(&temporary.0, "gone");
+        first.perform(Filing::Notice);
+        let filed = recall(&mut first);
+        assert_eq!(ids(&filed.recalled), expected);
+        first.perform(Filing::Settle(vec![false; expected.len()]));
+    }
+}
+
+#[test]
 fn what_is_on_its_way_is_not_given_up() {
     let temporary = Temporary::new();
     let mut store = Store::new(&temporary.0, ByteCount::bytes(1000));
     let chunk = |id| vec![sized(id, Value::Ordinary, 300)];
-    store.perform(Filing::Write(chunk(1)));
+    store.perform(writing(chunk(1)));
     let filed = recall(&mut store);
-    store.perform(Filing::Write(chunk(2)));
-    let third = store.perform(Filing::Write(chunk(3)));
+    store.perform(writing(chunk(2)));
+    let third = store.perform(writing(chunk(3)));
     assert_eq!((third.written, third.given_up.ordinary), (1, 1));
     store.perform(Filing::Settle(vec![false; filed.recalled.len()]));
     assert_eq!(empty(&mut store), [2]);
@@ -295,13 +330,13 @@ fn what_is_on_its_way_is_not_given_up() {
 fn a_limit_of_nothing_or_of_too_little_takes_nothing() {
     let temporary = Temporary::new();
     let mut off = Store::new(&temporary.0, ByteCount::ZERO);
-    let filed = off.perform(Filing::Write(vec![document(1, Value::Platform)]));
+    let filed = off.perform(writing(vec![document(1, Value::Platform)]));
     assert_eq!(
         (filed.refused.len(), filed.can_write, filed.problem),
         (1, false, None)
     );
     let mut tiny = Store::new(&temporary.0, ByteCount::bytes(100));
-    let filed = tiny.perform(Filing::Write(vec![document(1, Value::Platform)]));
+    let filed = tiny.perform(writing(vec![document(1, Value::Platform)]));
     assert_eq!((filed.written, filed.given_up.platform), (1, 1));
     assert!(!temporary.folder().exists());
 }
@@ -311,7 +346,7 @@ fn what_kept_us_from_writing_may_be_over_when_somebody_asks_again() {
     let temporary = Temporary::new();
     fs::write(temporary.folder(), "in the way").unwrap();
     let mut store = temporary.store();
-    let put = |store: &mut Store, id| store.perform(Filing::Write(vec![document(id, Value::Ordinary)]));
+    let put = |store: &mut Store, id| store.perform(writing(vec![document(id, Value::Ordinary)]));
     assert!(put(&mut store, 1).problem.is_some());
     let filed = store.perform(Filing::Notice);
     assert!(!filed.can_write && filed.problem.is_none()); // still so, and said once
@@ -359,6 +394,8 @@ fn harm() -> impl Strategy<Value = Harm> {
 fn inflict(path: &Path, harm: &Harm) {
     let mut bytes = fs::read(path).unwrap();
     match harm {
+        // Cut to nothing before.
+        Harm::Flip(..) | Harm::Cut(_) if bytes.is_empty() => {}
         Harm::Flip(at, flip) => {
             let at = at.index(bytes.len());
             bytes[at] ^= flip;
@@ -401,7 +438,7 @@ proptest! {
         let mut store = temporary.store();
         let documents = values.iter().zip(0..).map(|(value, id)| document(id, Value::ALL[*value]));
         let total = u64::try_from(values.len()).unwrap();
-        prop_assert_eq!(store.perform(Filing::Write(documents.collect())).written, total);
+        prop_assert_eq!(store.perform(writing(documents.collect())).written, total);
         if is_between {
             drop(store);
             store = temporary.store();
@@ -435,7 +472,7 @@ proptest! {
                 }
                 is_harmed |= temporary.files().len() < files.len();
                 let more = Value::ALL.into_iter().zip(next_id..).map(|(value, id)| document(id, value));
-                let filed = store.perform(Filing::Write(more.collect()));
+                let filed = store.perform(writing(more.collect()));
                 next_id += 3;
                 prop_assert_eq!((filed.written, filed.can_write), (3, true));
                 held = held + 3 - filed.damaged;

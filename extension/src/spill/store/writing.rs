@@ -9,9 +9,10 @@ use super::super::chunk::{Chunk, look_through, number};
 use super::super::folder::{Folder, FolderError};
 use super::Store;
 use crate::limits::{SPILL_DOCUMENT_MAX, SPILL_IO_MAX};
-use crate::pipeline::document::{Document, Value};
+use crate::pipeline::document::Value;
 use crate::pipeline::filing::Filed;
 use crate::pipeline::spill_record::{self, Found};
+use crate::pipeline::spool::Held;
 
 /// Records of one value that are to be written in one piece.
 struct Row {
@@ -19,7 +20,7 @@ struct Row {
     /// Where in the current file they go; at 0 they begin a new one.
     base: u64,
     records: Vec<u8>,
-    documents: Vec<Document>,
+    documents: Vec<Held>,
 }
 
 /// Why records could not be written.
@@ -39,7 +40,7 @@ impl WriteError {
 }
 
 impl Store {
-    pub(super) fn write(&mut self, mut documents: Vec<Document>, filed: &mut Filed) {
+    pub(super) fn write(&mut self, mut documents: Vec<Held>, filed: &mut Filed) {
         for value in Value::ALL {
             let mut row = Row {
                 value,
@@ -54,7 +55,7 @@ impl Store {
         }
     }
 
-    fn append(&mut self, document: Document, row: &mut Row, filed: &mut Filed) {
+    fn append(&mut self, document: Held, row: &mut Row, filed: &mut Filed) {
         if self.is_off || document.bytes.len() > SPILL_DOCUMENT_MAX {
             filed.refused.push(document);
             return;

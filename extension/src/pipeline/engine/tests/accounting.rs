@@ -9,6 +9,7 @@ use serde_json::json;
 use super::bench::{Bench, S, U, W, done, header, reading, report, start, subsegment, tracing};
 use crate::pipeline::event::Event;
 use crate::pipeline::flush::Mode;
+use crate::pipeline::lane::{Lane, Lanes};
 use crate::pipeline::outcome::{Answered, Failure, FailureKind, Outcome, Unprocessed, Unreached};
 use crate::spill::store::Store;
 use crate::spill::temporary::Temporary;
@@ -26,10 +27,13 @@ fn answer(bench: &mut Bench, unprocessed: Vec<Unprocessed>) {
     let (batch, _) = bench.sending.pop().unwrap();
     let documents = batch.documents.len();
     drop(batch);
-    bench.event(Event::Settled(Outcome::Answered(Answered {
-        documents,
-        unprocessed,
-    })));
+    bench.event(Event::Settled(
+        Lane::FIRST,
+        Outcome::Answered(Answered {
+            documents,
+            unprocessed,
+        }),
+    ));
 }
 
 #[test]
@@ -43,12 +47,12 @@ fn unprocessed_documents_are_settled_one_by_one() {
         &mut bench,
         vec![item(Some(0), false), item(Some(1), true), item(None, false)],
     );
-    let tally = bench.engine.tally();
+    let tally = bench.engine.tally().of(Lane::FIRST);
     assert_eq!(
         (
             tally.sent_total(),
             tally.rejected_total(),
-            bench.engine.held_documents()
+            bench.engine.held_documents(Lane::FIRST)
         ),
         (1, 2, 1)
     );
@@ -98,8 +102,8 @@ fn a_batch_found_too_large_is_halved_until_the_culprit_stands_alone() {
             answer(&mut bench, Vec::new());
         }
     }
-    assert_eq!(bench.engine.tally().rejected_total(), 1);
-    assert_eq!(bench.engine.tally().sent_total(), 3);
+    assert_eq!(bench.engine.tally().of(Lane::FIRST).rejected_total(), 1);
+    assert_eq!(bench.engine.tally().of(Lane::FIRST).sent_total(), 3);
     assert!(sizes.len() < 12, "{sizes:?}");
 }
 
@@ -113,8 +117,8 @@ fn a_flood_is_held_to_the_budget_and_what_is_shed_is_counted() {
             bench.fail(FailureKind::Unreachable(Unreached::ConnectionRefused));
         }
     }
-    assert!(bench.engine.tally().shed_total() > 100);
-    assert!(bench.engine.held_documents() > 10);
+    assert!(bench.engine.tally().of(Lane::FIRST).shed_total() > 100);
+    assert!(bench.engine.held_documents(Lane::FIRST) > 10);
 }
 
 #[test]
@@ -129,7 +133,7 @@ fn the_same_bad_input_is_logged_once_a_minute() {
     bench.datagram("not json");
     assert_eq!(bench.lines.len(), 3);
     assert_eq!(bench.lines[2].fields["left_out"], 99);
-    assert_eq!(bench.engine.tally().rejected_total(), 201);
+    assert_eq!(bench.engine.tally().of(Lane::FIRST).rejected_total(), 201);
 }
 
 #[test]
@@ -141,12 +145,12 @@ fn one_bad_element_of_an_array_costs_itself_alone() {
         good("5555555555555555"),
         good("6666666666666666")
     ));
-    let tally = bench.engine.tally();
+    let tally = bench.engine.tally().of(Lane::FIRST);
     assert_eq!(
         (
             tally.received_total(),
             tally.rejected_total(),
-            bench.engine.held_documents()
+            bench.engine.held_documents(Lane::FIRST)
         ),
         (3, 1, 2)
     );
@@ -164,7 +168,9 @@ enum Step {
     Overrun,
     LogsDropped,
     Subscribed(bool),
-    OutboundLost,
+    OutboundLost(u8),
+    /// Another outbound than the first says something of its batch.
+    Elsewhere(u8, u8),
     Init,
     Restore,
     Memory(u8),
@@ -191,7 +197,8 @@ fn step() -> impl Strategy<Value = Step> {
         1 => Just(Step::Overrun),
         1 => Just(Step::LogsDropped),
         1 => any::<bool>().prop_map(Step::Subscribed),
-        1 => Just(Step::OutboundLost),
+        1 => (0u8..3).prop_map(Step::OutboundLost),
+        4 => (any::<u8>(), 0u8..6).prop_map(|(place, what)| Step::Elsewhere(place, what)),
         1 => Just(Step::Init),
         1 => Just(Step::Restore),
         1 => any::<u8>().prop_map(Step::Memory),
@@ -226,9 +233,23 @@ fn take_rarer(bench: &mut Bench, step: &Step) {
         Step::Memory(mib) => bench.event(Event::Memory(reading((*mib / 8).into(), (*mib).into()))),
         Step::LogsDropped => bench.records([("platform.logsDropped", json!({ "droppedRecords": 1 }))]),
         Step::Subscribed(is_subscribed) => bench.event(Event::Subscribed(*is_subscribed)),
-        Step::OutboundLost => {
-            bench.sending.clear();
-            bench.event(Event::OutboundLost);
+        Step::OutboundLost(lane) => {
+            if let Some(lane) = bench.lanes().get(usize::from(*lane)).copied() {
+                if lane == Lane::FIRST {
+                    bench.sending.clear();
+                }
+                bench.elsewhere.retain(|(one, _)| *one != lane);
+                bench.event(Event::OutboundLost(lane));
+            }
+        }
+        Step::Elsewhere(place, what) if !bench.elsewhere.is_empty() => {
+            let (lane, _) = bench.elsewhere[usize::from(*place) % bench.elsewhere.len()];
+            match what {
+                0 => bench.fail_elsewhere(lane, FailureKind::Silent),
+                1 => bench.fail_elsewhere(lane, FailureKind::NoCredentials),
+                2 => drop(bench.settle_elsewhere(lane, vec![item(Some(0), true), item(Some(1), false)])),
+                _ => drop(bench.settle_elsewhere(lane, Vec::new())),
+            }
         }
         Step::Init => bench.records([
             (
@@ -287,7 +308,8 @@ fn take(bench: &mut Bench, step: Step, invoked: &mut usize) {
         Step::Overrun
         | Step::LogsDropped
         | Step::Subscribed(_)
-        | Step::OutboundLost
+        | Step::OutboundLost(_)
+        | Step::Elsewhere(..)
         | Step::Init
         | Step::Memory(_)
         | Step::SpillEverything(_)
@@ -303,10 +325,13 @@ fn take(bench: &mut Bench, step: Step, invoked: &mut usize) {
             } else {
                 FailureKind::NoCredentials
             };
-            bench.event(Event::Settled(Outcome::Failed(Failure {
-                kind,
-                message: String::new(),
-            })));
+            bench.event(Event::Settled(
+                Lane::FIRST,
+                Outcome::Failed(Failure {
+                    kind,
+                    message: String::new(),
+                }),
+            ));
         }
         Step::Refuse | Step::Fail(_) => {}
         Step::Wait(millis) => bench.wait(Duration::from_millis(millis.into())),
@@ -324,11 +349,13 @@ proptest! {
         managed in any::<bool>(),
         flush in mode(),
         spills in any::<bool>(),
+        lanes in 1usize..=3,
         steps in proptest::collection::vec(step(), 1..60),
     ) {
         let temporary = Temporary::new();
-        let mut bench = Bench::with(|config| {
+        let mut bench = Bench::with_lanes(lanes, |config| {
             config.is_managed = managed;
+            config.emission.aws = Lanes::FIRST;
             config.flush = flush;
             config.spills = spills;
             if spills {
@@ -336,7 +363,9 @@ proptest! {
             }
         });
         let limit = if spills { ByteCount::bytes(20_000) } else { ByteCount::ZERO };
-        bench.files = Store::new(&temporary.0, limit);
+        for lane in bench.lanes() {
+            *bench.files.of_mut(lane) = Store::of_lane(&temporary.0, limit, &format!("{lane:?}"));
+        }
         let mut invoked = 0;
         let mut is_stopped = false;
         for step in steps {

@@ -10,16 +10,17 @@ use model::wire::telemetry::decode;
 use model::wire::xray_api::TelemetryRecord;
 use serde_json::{Value, json};
 
-use super::super::{Config, Engine};
+use super::super::{Config, Engine, Outbound};
 use crate::logging::Line;
 use crate::pipeline::event::{Effect, Event, Stopping};
 use crate::pipeline::filing::Filing;
 use crate::pipeline::flush::Mode;
 use crate::pipeline::identity::{Emission, PlatformSegments, Rescue};
 use crate::pipeline::invocation::Invoked;
+use crate::pipeline::lane::{Lane, Lanes, PerLane};
 use crate::pipeline::memory::{Process, Reading};
 use crate::pipeline::metrics::{MetricsFormat, OwnInit};
-use crate::pipeline::outcome::{Answered, Failure, FailureKind, Outcome};
+use crate::pipeline::outcome::{Answered, Failure, FailureKind, Outcome, Unprocessed};
 use crate::pipeline::platform::Function;
 use crate::pipeline::spool::Batch;
 use crate::spill::store::Store;
@@ -43,12 +44,14 @@ pub(super) const TIMEOUT: Duration = Duration::from_millis(3000);
 pub(super) struct Bench {
     pub(super) engine: Engine,
     /// Spill files; a store of nothing unless a test has it otherwise.
-    pub(super) files: Store,
+    pub(super) files: PerLane<Store>,
     /// Work on the files that is still to be done, for those who play a slow disk.
-    pub(super) filings: Option<VecDeque<Filing>>,
+    pub(super) filings: Option<VecDeque<(Lane, Filing)>>,
     pub(super) now: Timestamp,
-    /// Batches that were to be sent and are not settled.
+    /// Batches that were to be sent to the first outbound and are not settled.
     pub(super) sending: Vec<(Batch, Duration)>,
+    /// The same of the other outbounds.
+    pub(super) elsewhere: Vec<(Lane, Batch)>,
     /// Documents that were taken.
     pub(super) delivered: Vec<Value>,
     pub(super) nexts: usize,
@@ -71,9 +74,10 @@ impl Config {
     /// That of a function of 256 MB, whose documents go to a local endpoint and never to files.
     pub(crate) fn of_tests() -> Self {
         Self {
+            outbounds: PerLane::one(Outbound::XRAY),
             emission: Emission {
                 setting: PlatformSegments::Auto,
-                is_aws: false,
+                aws: Lanes::NONE,
                 rescue: Rescue::Faults,
             },
             flush: Mode::Adaptive,
@@ -105,19 +109,37 @@ impl Bench {
             config.spool_budget = memory;
             config.spills = true;
         });
-        bench.files = Store::new(&temporary.0, limit);
+        *bench.files.of_mut(Lane::FIRST) = Store::new(&temporary.0, limit);
         bench
+    }
+
+    /// With so many outbounds, the first of which is X-Ray.
+    pub(super) fn with_lanes(count: usize, change: impl FnOnce(&mut Config)) -> Self {
+        let others = ["second", "third", "fourth"].map(|name| Outbound {
+            name,
+            takes_tally: false,
+        });
+        Self::with(|config| {
+            config.outbounds = PerLane::of_all(Outbound::XRAY, others.into_iter().take(count - 1));
+            change(config);
+        })
+    }
+
+    /// The lanes there are.
+    pub(super) fn lanes(&self) -> Vec<Lane> {
+        self.files.lanes().each().collect()
     }
 
     pub(super) fn with(change: impl FnOnce(&mut Config)) -> Self {
         let mut config = Config::of_tests();
         change(&mut config);
         Self {
+            files: config.outbounds.map(|_| Store::none()),
             engine: Engine::new(config),
-            files: Store::none(),
             filings: None,
             now: Timestamp::from_millis(BEGINNING_MS),
             sending: Vec::new(),
+            elsewhere: Vec::new(),
             delivered: Vec::new(),
             nexts: 0,
             called: Timestamp::default(),
@@ -137,16 +159,20 @@ impl Bench {
         let end = self.now.after(wait);
         while let Some(wake) = self.engine.wake_at().filter(|wake| *wake <= end) {
             assert!(wake >= self.now || self.engine.wake_at() == Some(wake));
-            let before = (self.now, self.nexts, self.sending.len(), self.lines.len());
+            let before = self.progress();
             self.now = self.now.max(wake);
             self.event(Event::Tick);
-            let after = (self.now, self.nexts, self.sending.len(), self.lines.len());
             assert!(
-                before != after || self.engine.wake_at() != Some(wake),
+                before != self.progress() || self.engine.wake_at() != Some(wake),
                 "the engine spins at {wake:?}"
             );
         }
         self.now = end;
+    }
+
+    fn progress(&self) -> (Timestamp, usize, usize, usize) {
+        let sending = self.sending.len() + self.elsewhere.len();
+        (self.now, self.nexts, sending, self.lines.len())
     }
 
     /// Nobody is woken while this passes.
@@ -166,22 +192,26 @@ impl Bench {
         while let Some(event) = events.pop_front() {
             for effect in self.engine.handle(self.now, event) {
                 match effect {
-                    Effect::Send(batch, wait) => {
+                    Effect::Send(Lane::FIRST, batch, wait) => {
                         self.called = self.now;
                         self.sending.push((batch, wait));
                     }
+                    Effect::Send(lane, batch, _) => self.elsewhere.push((lane, batch)),
                     Effect::Drain => events.push_back(Event::Drained),
                     Effect::Next => self.nexts += 1,
                     Effect::GiveBack => self.given_back += 1,
                     Effect::Forget => self.forgotten += 1,
-                    Effect::Tell(record, _) => {
+                    Effect::Tell(_, record, _) => {
                         self.records.push(record.clone());
                         self.told = Some(record);
                         events.push_back(Event::Told(self.takes_records));
                     }
-                    Effect::File(filing) => match &mut self.filings {
-                        Some(filings) => filings.push_back(filing),
-                        None => events.push_back(Event::Filed(self.files.perform(filing))),
+                    Effect::File(lane, filing) => match &mut self.filings {
+                        Some(filings) => filings.push_back((lane, filing)),
+                        None => {
+                            let filed = self.files.of_mut(lane).perform(filing);
+                            events.push_back(Event::Filed(lane, filed));
+                        }
                     },
                     Effect::Log(line) => self.lines.push(line),
                     Effect::Write(line) => self.metrics.push(line),
@@ -196,20 +226,24 @@ impl Bench {
             self.metrics.extend(self.engine.untold_metrics(self.now));
             self.finished = Some(self.engine.last_word());
         }
-        if self.filings.is_none() {
-            assert_eq!(self.engine.held().in_file, self.files.documents());
+        for lane in self.files.lanes().each() {
+            if self.filings.is_none() {
+                let in_file = self.files.of(lane).documents();
+                assert_eq!(self.engine.held_by(lane).in_file, in_file);
+            }
+            let held = self.engine.held_documents(lane);
+            assert!(
+                self.engine.tally().of(lane).is_balanced(held),
+                "{lane:?}: {:?} with {held} held",
+                self.engine.tally()
+            );
         }
-        let held = self.engine.held_documents();
-        assert!(
-            self.engine.tally().is_balanced(held),
-            "{:?} with {held} held",
-            self.engine.tally()
-        );
     }
 
     /// The next work on the files, where it is not done at once.
     pub(super) fn next_filing(&mut self) -> Option<Filing> {
-        self.filings.as_mut()?.pop_front()
+        let (_, filing) = self.filings.as_mut()?.pop_front()?;
+        Some(filing)
     }
 
     pub(super) fn invoke(&mut self, request: &str, header: &str) {
@@ -272,19 +306,51 @@ impl Bench {
         }
         let documents = batch.documents.len();
         drop(batch);
-        self.event(Event::Settled(Outcome::Answered(Answered {
-            documents,
-            unprocessed: Vec::new(),
-        })));
+        self.event(Event::Settled(
+            Lane::FIRST,
+            Outcome::Answered(Answered {
+                documents,
+                unprocessed: Vec::new(),
+            }),
+        ));
         true
     }
 
     pub(super) fn fail(&mut self, kind: FailureKind) {
         assert!(self.sending.pop().is_some(), "nothing is on its way");
-        self.event(Event::Settled(Outcome::Failed(Failure {
-            kind,
-            message: "it failed".into(),
-        })));
+        self.event(Event::Settled(
+            Lane::FIRST,
+            Outcome::Failed(Failure {
+                kind,
+                message: "it failed".into(),
+            }),
+        ));
+    }
+
+    /// What another outbound than the first says of its batch on its way; documents that it had.
+    pub(super) fn settle_elsewhere(&mut self, lane: Lane, unprocessed: Vec<Unprocessed>) -> Vec<Value> {
+        let place = self.elsewhere.iter().position(|(one, _)| *one == lane);
+        let (_, batch) = self.elsewhere.remove(place.expect("a batch is on its way"));
+        let documents = batch.documents.iter();
+        let documents = documents.map(|document| serde_json::from_slice(&document.bytes).unwrap());
+        let documents: Vec<Value> = documents.collect();
+        drop(batch);
+        self.event(Event::Settled(
+            lane,
+            Outcome::Answered(Answered {
+                documents: documents.len(),
+                unprocessed,
+            }),
+        ));
+        documents
+    }
+
+    /// The batch on its way to another outbound than the first fails.
+    pub(super) fn fail_elsewhere(&mut self, lane: Lane, kind: FailureKind) {
+        let place = self.elsewhere.iter().position(|(one, _)| *one == lane);
+        drop(self.elsewhere.remove(place.expect("a batch is on its way")));
+        let message = "it failed".into();
+        self.event(Event::Settled(lane, Outcome::Failed(Failure { kind, message })));
     }
 
     /// The delivered document of this name; there is exactly one.

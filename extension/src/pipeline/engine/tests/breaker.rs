@@ -6,6 +6,7 @@ use super::bench::{Bench, S, TIMEOUT, W, done, header, start, tracing};
 use crate::limits::{ATTEMPT_MAX, DEADLINE_MARGIN, FLUSH_CALL_MAX, PROBE_FIRST};
 use crate::pipeline::event::Event;
 use crate::pipeline::flush::Mode;
+use crate::pipeline::lane::Lane;
 use crate::pipeline::outcome::FailureKind;
 
 const MS: Duration = Duration::from_millis(1);
@@ -112,7 +113,7 @@ fn a_destination_that_goes_away_costs_one_short_wait_and_is_waited_for_again_whe
     let held = play(&mut bench, &QUICK, 50 * MS, 1);
     assert!(held[0] >= 10 * MS, "{held:?}");
     assert_eq!(
-        (bench.delivered.len(), bench.engine.held_documents()),
+        (bench.delivered.len(), bench.engine.held_documents(Lane::FIRST)),
         (before + 3, 0)
     );
 }

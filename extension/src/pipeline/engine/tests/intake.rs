@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use super::bench::{Bench, S, U, W, done, header, start, subsegment, tracing};
 use crate::limits::NOTICE_INTERVAL;
 use crate::pipeline::event::{Event, Posted};
+use crate::pipeline::lane::Lane;
 use crate::pipeline::sampler::Asked;
 use crate::pipeline::tally::Sign;
 
@@ -38,7 +39,7 @@ fn a_document_over_64_kb_leaves_in_parts_that_hang_together() {
         json!({ "subsegments": [nested(1, 10), nested(2, 50_000), nested(3, 40_000)] }),
     );
     let bench = bench_with(&[large]);
-    let tally = bench.engine.tally();
+    let tally = bench.engine.tally().of(Lane::FIRST);
     assert_eq!((tally.times(Sign::Split), tally.rejected_total()), (1, 0));
     let whole = bench.document("call 5555555555555555");
     assert_eq!(whole["parent_id"], S, "it is attached like any other document");
@@ -78,7 +79,7 @@ fn a_document_larger_than_can_be_cut_is_rejected_by_its_size() {
     );
     let bench = bench_with(&[large.clone(), large]);
     assert_eq!(
-        bench.engine.tally().rejected_total(),
+        bench.engine.tally().of(Lane::FIRST).rejected_total(),
         2,
         "no repeat: it was never taken"
     );
@@ -100,19 +101,19 @@ fn an_exact_repeat_is_dropped_and_counted() {
     }
     post(&mut bench, &[format!("[{complete}]")]);
     assert_eq!(
-        bench.engine.tally().repeated_total(),
+        bench.engine.tally().of(Lane::FIRST).repeated_total(),
         4,
         "by whatever way it comes"
     );
-    assert_eq!(bench.engine.tally().received_total(), 6);
+    assert_eq!(bench.engine.tally().of(Lane::FIRST).received_total(), 6);
     let large = subsegment(
         "6666666666666666",
         S,
         json!({ "subsegments": [nested(1, 40_000), nested(2, 40_000)] }),
     );
     post(&mut bench, &[large.clone(), large]);
-    assert_eq!(bench.engine.tally().repeated_total(), 5);
-    assert_eq!(bench.engine.tally().times(Sign::Split), 1);
+    assert_eq!(bench.engine.tally().of(Lane::FIRST).repeated_total(), 5);
+    assert_eq!(bench.engine.tally().of(Lane::FIRST).times(Sign::Split), 1);
 }
 
 #[test]
@@ -127,7 +128,7 @@ fn parts_of_one_document_are_no_repeats_of_each_other() {
             .any(|document| document.to_string().contains(&id))
     });
     assert_eq!(names.count(), 4);
-    assert_eq!(bench.engine.tally().repeated_total(), 0);
+    assert_eq!(bench.engine.tally().of(Lane::FIRST).repeated_total(), 0);
 }
 
 #[test]
@@ -139,7 +140,7 @@ fn posted_strings_are_documents_or_arrays_of_them() {
         "not json".into(),
         String::new(),
     ]);
-    let tally = bench.engine.tally();
+    let tally = bench.engine.tally().of(Lane::FIRST);
     assert_eq!((tally.rejected_total(), tally.sent_total()), (3, 3 + 2));
 }
 
@@ -169,7 +170,7 @@ fn a_samplers_questions_are_counted_beside_the_sum_and_a_failure_is_told_once_a_
         ),
         (&json!("silence"), &json!(1))
     );
-    let tally = bench.engine.tally();
+    let tally = bench.engine.tally().of(Lane::FIRST);
     let times = [
         Sign::SamplingForwarded,
         Sign::SamplingCached,

@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use super::bench::{Bench, S, U, V, W, done, header, report, start, subsegment, tracing};
 use crate::pipeline::event::Event;
 use crate::pipeline::identity::PlatformSegments;
+use crate::pipeline::lane::Lanes;
 
 const MS: Duration = Duration::from_millis(1);
 const A: &str = "aaaaaaaaaaaaaaaa";
@@ -144,7 +145,7 @@ fn managed_instances_close_on_the_report_whichever_comes_first() {
 
 #[test]
 fn lambdas_own_segments_are_not_made_twice() {
-    let mut bench = Bench::with(|config| config.emission.is_aws = true);
+    let mut bench = Bench::with(|config| config.emission.aws = Lanes::FIRST);
     play(&mut bench, S, tracing(Some(S), W), W);
     assert_eq!(
         bench.outline(),
@@ -153,7 +154,7 @@ fn lambdas_own_segments_are_not_made_twice() {
             format!("{A} call {A} under {W}")
         ]
     ); // nor rewritten
-    let mut bench = Bench::with(|config| config.emission.is_aws = true);
+    let mut bench = Bench::with(|config| config.emission.aws = Lanes::FIRST);
     play(&mut bench, U, tracing(None, U), U);
     assert_eq!(bench.delivered.len(), 4);
     let mut bench = Bench::with(|config| config.emission.setting = PlatformSegments::Never);

@@ -9,6 +9,7 @@ use crate::limits::{
     ATTEMPT_MAX, DEADLINE_MARGIN, FLUSH_CALL_MAX, FLUSH_MAX, MENDED_PROBE, SEND_AGE, TELEMETRY_PROOF,
 };
 use crate::pipeline::event::Event;
+use crate::pipeline::lane::Lane;
 use crate::pipeline::outcome::{FailureKind, Unreached};
 
 const MS: Duration = Duration::from_millis(1);
@@ -111,7 +112,7 @@ fn a_destination_that_is_down_does_not_hold_the_function_and_loses_nothing() {
     bench.records([done("r-1", "success")]);
     bench.fail(FailureKind::Unreachable(Unreached::ConnectionRefused));
     assert_eq!(bench.nexts, 1);
-    assert_eq!(bench.engine.held_documents(), 2);
+    assert_eq!(bench.engine.held_documents(Lane::FIRST), 2);
     bench.wait(60_000 * MS); // frozen, say
     bench.invoke("r-2", &header(S));
     bench.records([start("r-2", tracing(Some(S), W)), done("r-2", "success")]);
@@ -209,12 +210,12 @@ fn a_lost_outbound_is_counted_and_holds_nothing_up() {
     let mut bench = running();
     bench.records([done("r-1", "success")]);
     bench.sending.clear();
-    bench.event(Event::OutboundLost);
+    bench.event(Event::OutboundLost(Lane::FIRST));
     assert_eq!(bench.nexts, 1);
-    assert_eq!(bench.engine.tally().shed_total(), 2);
+    assert_eq!(bench.engine.tally().of(Lane::FIRST).shed_total(), 2);
     bench.invoke("r-2", &header(S));
     bench.records([start("r-2", tracing(Some(S), W)), done("r-2", "success")]);
-    assert_eq!((bench.nexts, bench.engine.held_documents()), (2, 2));
+    assert_eq!((bench.nexts, bench.engine.held_documents(Lane::FIRST)), (2, 2));
 }
 
 #[test]
@@ -259,11 +260,16 @@ fn documents_that_trickle_in_after_the_end_do_not_hold_it() {
         documents: 2,
         unprocessed: Vec::new(),
     };
-    bench.event(Event::Settled(crate::pipeline::outcome::Outcome::Answered(
-        answered,
-    )));
+    bench.event(Event::Settled(
+        Lane::FIRST,
+        crate::pipeline::outcome::Outcome::Answered(answered),
+    ));
     assert_eq!(
-        (bench.nexts, bench.sending.len(), bench.engine.held_documents()),
+        (
+            bench.nexts,
+            bench.sending.len(),
+            bench.engine.held_documents(Lane::FIRST)
+        ),
         (1, 0, 1)
     );
 }
@@ -274,8 +280,8 @@ fn datagrams_that_came_too_fast_are_counted_and_told() {
     bench.event(Event::Overrun(7));
     assert_eq!(
         (
-            bench.engine.tally().received_total(),
-            bench.engine.tally().shed_total()
+            bench.engine.tally().of(Lane::FIRST).received_total(),
+            bench.engine.tally().of(Lane::FIRST).shed_total()
         ),
         (7, 7)
     );

@@ -7,6 +7,7 @@ use model::size::ByteCount;
 use super::bench::{Bench, S, W, done, header, reading, start, subsegment, tracing};
 use crate::limits::HEAP_PAUSE;
 use crate::pipeline::event::Event;
+use crate::pipeline::lane::Lane;
 use crate::pipeline::memory::{Level, Process, Reading};
 use serde_json::json;
 
@@ -41,13 +42,13 @@ fn a_process_that_grows_takes_its_room_from_documents() {
     for id in 1..=40 {
         bench.datagram(&subsegment(&format!("{id:016x}"), S, large.clone()));
     }
-    let held = bench.engine.held_documents();
-    assert_eq!((held, bench.engine.tally().shed_total()), (40, 0));
+    let held = bench.engine.held_documents(Lane::FIRST);
+    assert_eq!((held, bench.engine.tally().of(Lane::FIRST).shed_total()), (40, 0));
     // They take 2.3 MiB, and 12.7 of 16 are something else's; 2 stay free for a batch.
     bench.event(Event::Memory(reading(15, 200)));
-    let shed = bench.engine.tally().shed_total();
+    let shed = bench.engine.tally().of(Lane::FIRST).shed_total();
     assert!((15..20).contains(&shed), "{shed}");
-    assert_eq!(bench.engine.held_documents(), held - shed);
+    assert_eq!(bench.engine.held_documents(Lane::FIRST), held - shed);
 }
 
 /// A reading whose memory is all heap.
@@ -95,7 +96,7 @@ fn where_memory_gets_low_queues_and_the_allocator_give_back_what_they_keep_at_on
     bench.accept();
     bench.records([done("r-1", "success")]);
     bench.accept();
-    assert_eq!(bench.engine.held_documents(), 0);
+    assert_eq!(bench.engine.held_documents(Lane::FIRST), 0);
     // 256 MB: low below 32, critical below 16.
     for (available, given_back) in [(200, 0), (32, 0), (31, 1), (30, 1), (15, 2)] {
         bench.event(Event::Memory(reading(5, available)));
@@ -118,7 +119,19 @@ fn nothing_is_shed_for_room_that_the_allocator_keeps() {
         bench.datagram(&subsegment(&format!("{id:016x}"), S, large.clone()));
     }
     bench.event(heap(15));
-    assert_eq!((bench.given_back, bench.engine.tally().shed_total()), (1, 0));
+    assert_eq!(
+        (
+            bench.given_back,
+            bench.engine.tally().of(Lane::FIRST).shed_total()
+        ),
+        (1, 0)
+    );
     bench.event(heap(4));
-    assert_eq!((bench.given_back, bench.engine.tally().shed_total()), (1, 0));
+    assert_eq!(
+        (
+            bench.given_back,
+            bench.engine.tally().of(Lane::FIRST).shed_total()
+        ),
+        (1, 0)
+    );
 }

@@ -8,6 +8,7 @@ use super::bench::{Bench, S, U, W, done, header, report, start, tracing};
 use crate::limits::{GATHER_AGE, LINGERING_INVOCATIONS, OVERTAKEN_MAX, RHYTHM_GAPS, SEND_AGE};
 use crate::pipeline::event::Event;
 use crate::pipeline::flush::Mode;
+use crate::pipeline::lane::Lane;
 use crate::pipeline::outcome::FailureKind;
 
 const MS: Duration = Duration::from_millis(1);
@@ -218,7 +219,7 @@ fn an_end_of_another_request_is_counted_and_changes_nothing() {
     bench.done_datagram("r-0");
     bench.done_datagram("r-9");
     assert_eq!((bench.nexts, bench.sending.len()), (0, 0));
-    assert_eq!(bench.engine.tally().received_total(), 1);
+    assert_eq!(bench.engine.tally().of(Lane::FIRST).received_total(), 1);
     bench.stop("spindown");
     bench.wait(2000 * MS);
     let tally = bench.finished.unwrap();

@@ -5,6 +5,7 @@ use std::time::Duration;
 use model::wire::xray_api::TelemetryRecord;
 
 use super::bench::{Bench, S, W, done, header, start, tracing};
+use crate::pipeline::lane::Lane;
 use crate::pipeline::metrics::MetricsFormat;
 
 const A: &str = "aaaaaaaaaaaaaaaa";
@@ -38,7 +39,7 @@ fn xray_hears_the_account_once_a_minute_and_the_records_add_up_to_the_tally() {
     assert_eq!(bench.records.len(), 3);
     assert!(bench.records[2].segments_sent_count > lost.segments_sent_count);
     let sum = |of: fn(&TelemetryRecord) -> u64| bench.records.iter().map(of).sum::<u64>();
-    let tally = bench.engine.tally();
+    let tally = bench.engine.tally().of(Lane::FIRST);
     assert_eq!(
         sum(|record| record.segments_received_count),
         tally.received_total()
@@ -63,7 +64,7 @@ fn nobody_waits_for_the_account_at_the_end_of_an_invocation() {
     assert_eq!(bench.records.len(), 1);
     assert_eq!(
         bench.records[0].segments_sent_count,
-        bench.engine.tally().sent_total()
+        bench.engine.tally().of(Lane::FIRST).sent_total()
     );
 }
 
@@ -88,7 +89,7 @@ fn metrics_are_written_once_a_minute_at_most_and_the_rest_at_shutdown() {
         .iter()
         .filter_map(|line| line["DocumentsSent"].as_u64())
         .sum();
-    assert_eq!((sum, bench.engine.tally().sent_total()), (20, 20));
+    assert_eq!((sum, bench.engine.tally().of(Lane::FIRST).sent_total()), (20, 20));
     let silent = Bench::with(|_| ());
     assert!(silent.metrics.is_empty());
 }

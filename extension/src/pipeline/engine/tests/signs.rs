@@ -10,6 +10,7 @@ use super::bench::{Bench, ROOT, S, U, W, done, header, report, start, subsegment
 use crate::limits::{HOLD_MAX, OPEN_MAX};
 use crate::pipeline::event::{Delivery, Effect, Event};
 use crate::pipeline::identity::Rescue;
+use crate::pipeline::lane::Lane;
 use crate::pipeline::runtime_sign::RuntimeSign;
 use crate::pipeline::tally::Sign;
 
@@ -77,7 +78,7 @@ fn what_was_open_at_a_timeout_leaves_closed_as_its_evidence() {
             "still open at the end: Task timed out after 0.25 seconds"
         );
     }
-    let tally = bench.engine.tally();
+    let tally = bench.engine.tally().of(Lane::FIRST);
     assert_eq!((tally.times(Sign::Evidence), tally.superseded_total()), (2, 0));
     assert_eq!(tally.sent_total(), 4);
 }
@@ -99,7 +100,7 @@ fn a_completed_form_takes_the_place_of_the_open_one() {
         "Task timed out after 0.25 seconds"
     );
     assert_eq!(bench.document(&format!("call {A}"))["fault"], Value::Null);
-    let tally = bench.engine.tally();
+    let tally = bench.engine.tally().of(Lane::FIRST);
     assert_eq!((tally.times(Sign::Evidence), tally.superseded_total()), (0, 2));
     assert_eq!((tally.received_total(), tally.sent_total()), (6, 4));
 }
@@ -136,7 +137,10 @@ fn what_a_good_invocation_left_open_leaves_as_it_came() {
     bench.records([start("r-2", tracing(Some(S), W)), done("r-2", "success")]);
     bench.accept();
     let forms = bench.outline().iter().filter(|line| line.starts_with(A)).count();
-    assert_eq!((forms, bench.engine.tally().superseded_total()), (2, 1));
+    assert_eq!(
+        (forms, bench.engine.tally().of(Lane::FIRST).superseded_total()),
+        (2, 1)
+    );
 }
 
 #[test]
@@ -200,7 +204,7 @@ fn a_shutdown_for_a_timeout_nobody_announced_leaves_evidence() {
     bench.wait(Duration::from_secs(2));
     assert_eq!(bench.document(&format!("call {A}"))["fault"], true);
     assert!(bench.finished.is_some());
-    assert_eq!(bench.engine.held_documents(), 0);
+    assert_eq!(bench.engine.held_documents(Lane::FIRST), 0);
 }
 
 #[test]
@@ -241,7 +245,7 @@ fn out_of_memory_is_told_and_counted_once_however_many_signs_there_are() {
     );
     assert_eq!(function["annotations"]["memory_full"], true);
     assert_eq!(bench.document("AWS::Lambda")["http"]["response"]["status"], 502);
-    let tally = bench.engine.tally();
+    let tally = bench.engine.tally().of(Lane::FIRST);
     assert_eq!(
         (tally.times(Sign::OutOfMemory), tally.times(Sign::Evidence)),
         (1, 2)
@@ -266,7 +270,7 @@ fn a_good_invocation_that_used_all_of_its_memory_is_marked_and_not_failed() {
         (&Value::Null, &Value::Null)
     );
     assert_eq!(function["annotations"]["memory_full"], true);
-    assert_eq!(bench.engine.tally().times(Sign::OutOfMemory), 0);
+    assert_eq!(bench.engine.tally().of(Lane::FIRST).times(Sign::OutOfMemory), 0);
 }
 
 #[test]
@@ -312,7 +316,7 @@ fn told(rescue: Rescue, sampled: &str, status: &str) -> (Bench, u64) {
     bench.stop("spindown");
     bench.wait(Duration::from_secs(2));
     bench.accept();
-    let rescued = bench.engine.tally().times(Sign::Rescued);
+    let rescued = bench.engine.tally().of(Lane::FIRST).times(Sign::Rescued);
     (bench, rescued)
 }
 
@@ -381,7 +385,7 @@ fn open_documents_and_the_others_share_one_budget() {
         assert!(evidence.get() <= budget.get() / 8);
     }
     assert_eq!(bench.engine.evidence.documents(), 2);
-    assert!(bench.engine.tally().shed_total() > 0);
+    assert!(bench.engine.tally().of(Lane::FIRST).shed_total() > 0);
 }
 
 #[test]
@@ -411,5 +415,5 @@ fn an_exception_that_the_proxy_saw_rescues_its_invocation() {
     let function = bench.document("AWS::Lambda::Function");
     assert_eq!(function["cause"]["exceptions"][0]["type"], "ValueError");
     assert_eq!(function["annotations"]["rescued"], true);
-    assert_eq!(bench.engine.tally().times(Sign::Rescued), 1);
+    assert_eq!(bench.engine.tally().of(Lane::FIRST).times(Sign::Rescued), 1);
 }

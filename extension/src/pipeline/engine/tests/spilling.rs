@@ -10,9 +10,9 @@ use super::bench::{Bench, S, U, W, done, header, reading, start, subsegment, tra
 use crate::limits::{
     SAVE_TIME_OF_MIB, SHUTDOWN_MARGIN, SHUTDOWN_TELEMETRY_WAIT, SPILL_LIMIT, SPILL_RETRY, SPILL_STEP,
 };
-use crate::pipeline::document::Document;
 use crate::pipeline::event::{Event, Stopping};
 use crate::pipeline::filing::{Filed, Filing};
+use crate::pipeline::lane::Lane;
 use crate::pipeline::outcome::FailureKind;
 use crate::spill::store::Store;
 use crate::spill::temporary::Temporary;
@@ -63,13 +63,13 @@ fn what_memory_has_no_room_for_is_delivered_from_the_files() {
     let temporary = Temporary::new();
     let mut bench = Bench::spilling(&temporary, MEMORY, SPILL_LIMIT);
     busy(&mut bench, 200);
-    assert!(bench.engine.held().in_file > 100);
-    assert!(bench.engine.held().in_memory < 30);
+    assert!(bench.engine.held_by(Lane::FIRST).in_file > 100);
+    assert!(bench.engine.held_by(Lane::FIRST).in_memory < 30);
     bench.records([done("r-1", "success")]);
     bench.wait(Duration::from_secs(2));
     assert_eq!(bench.nexts, 1); // nothing holds the function while the destination is down
     bench.invoke("r-2", &header(S));
-    while bench.engine.held_documents() > 0 {
+    while bench.engine.held_documents(Lane::FIRST) > 0 {
         if bench.sending.is_empty() {
             bench.wait(Duration::from_secs(1));
         }
@@ -95,7 +95,7 @@ fn what_waits_in_the_files_still_hangs_under_its_function() {
     for number in 1..=60 {
         bench.subsegment(&id(number), U); // before `platform.start` says where it belongs
     }
-    assert!(bench.engine.held().in_file > 20);
+    assert!(bench.engine.held_by(Lane::FIRST).in_file > 20);
     bench.fail(FailureKind::Silent);
     bench.records([start("r-1", tracing(None, U)), done("r-1", "success")]);
     bench.stop("spindown");
@@ -116,21 +116,30 @@ fn everything_goes_to_the_files_when_memory_is_wanted_elsewhere_and_nothing_afte
     let temporary = Temporary::new();
     let mut bench = Bench::spilling(&temporary, ByteCount::mib(8), SPILL_LIMIT);
     busy(&mut bench, 10);
-    assert_eq!(bench.engine.held().in_file, 0);
+    assert_eq!(bench.engine.held_by(Lane::FIRST).in_file, 0);
     bench.event(Event::Memory(reading(5, 10))); // critical
     assert_eq!(
-        (bench.engine.held().in_file, bench.engine.held().in_memory),
+        (
+            bench.engine.held_by(Lane::FIRST).in_file,
+            bench.engine.held_by(Lane::FIRST).in_memory
+        ),
         (10, 0)
     );
     bench.subsegment(&id(11), S);
     assert_eq!(
-        (bench.engine.held().in_file, bench.engine.held().in_memory),
+        (
+            bench.engine.held_by(Lane::FIRST).in_file,
+            bench.engine.held_by(Lane::FIRST).in_memory
+        ),
         (11, 0)
     );
     bench.event(Event::Memory(reading(5, 200)));
     bench.subsegment(&id(12), S);
     assert_eq!(
-        (bench.engine.held().in_file, bench.engine.held().in_memory),
+        (
+            bench.engine.held_by(Lane::FIRST).in_file,
+            bench.engine.held_by(Lane::FIRST).in_memory
+        ),
         (11, 1)
     );
 }
@@ -141,7 +150,7 @@ fn cost_of_written(filing: &Filing) -> ByteCount {
     let Filing::Write(documents) = filing else {
         panic!("{filing:?}");
     };
-    let costs = documents.iter().map(Document::cost);
+    let costs = documents.iter().map(|document| document.cost());
     costs.fold(ByteCount::ZERO, ByteCount::plus)
 }
 
@@ -167,8 +176,8 @@ fn a_full_memory_goes_to_the_files_in_pieces_between_which_others_are_heard() {
             bench.records([done("r-1", "success")]);
             assert_eq!(bench.nexts, 1);
         }
-        let filed = bench.files.perform(filing);
-        bench.event(Event::Filed(filed));
+        let filed = bench.files.of_mut(Lane::FIRST).perform(filing);
+        bench.event(Event::Filed(Lane::FIRST, filed));
     }
     let most = SPILL_STEP.plus(ByteCount::bytes(11_000));
     assert!(pieces.iter().all(|cost| *cost < most), "{pieces:?}");
@@ -177,7 +186,7 @@ fn a_full_memory_goes_to_the_files_in_pieces_between_which_others_are_heard() {
         full.len() > 8 && full.iter().all(|cost| *cost >= SPILL_STEP),
         "{pieces:?}"
     );
-    let held = bench.engine.held();
+    let held = bench.engine.held_by(Lane::FIRST);
     assert_eq!((held.in_memory, held.in_file), (0, u64::from(DOCUMENTS) + 2));
 }
 
@@ -197,8 +206,8 @@ fn shutdown_waits_for_what_is_on_its_way_to_the_files_and_sends_it() {
     bench.accept();
     assert!(bench.finished.is_none());
     while let Some(filing) = bench.next_filing() {
-        let filed = bench.files.perform(filing);
-        bench.event(Event::Filed(filed));
+        let filed = bench.files.of_mut(Lane::FIRST).perform(filing);
+        bench.event(Event::Filed(Lane::FIRST, filed));
         bench.accept();
     }
     assert!(bench.finished.is_some());
@@ -223,7 +232,7 @@ fn a_look_at_the_files_that_found_nothing_is_followed_by_another_while_a_handler
             can_write: true,
             ..Filed::default()
         };
-        bench.event(Event::Filed(found_nothing));
+        bench.event(Event::Filed(Lane::FIRST, found_nothing));
         assert_eq!(matches!(bench.next_filing(), Some(Filing::Recall(..))), runs);
     }
 }
@@ -243,7 +252,7 @@ fn after_a_timeout_or_a_failure_the_next_process_delivers_what_was_held() {
         }
         let word = Value::Object(bench.finished.as_ref().unwrap().fields.clone());
         assert_eq!(word["held"], 62, "{word}");
-        assert_eq!(bench.engine.held().in_memory, 0);
+        assert_eq!(bench.engine.held_by(Lane::FIRST).in_memory, 0);
         drop(bench);
 
         let mut next = Bench::spilling(&temporary, MEMORY, SPILL_LIMIT);
@@ -253,7 +262,7 @@ fn after_a_timeout_or_a_failure_the_next_process_delivers_what_was_held() {
         next.accept();
         assert_eq!(delivered(&next), ids(60));
         assert_eq!(fields(&next)["received"]["recovered"], 62);
-        assert_eq!(next.engine.held_documents(), 0);
+        assert_eq!(next.engine.held_documents(Lane::FIRST), 0);
     }
 }
 
@@ -265,7 +274,7 @@ fn what_a_call_had_on_its_way_when_time_ran_out_is_kept_too() {
     bench.stop("timeout");
     bench.wait(Duration::from_secs(3));
     assert_eq!((bench.sending.len(), bench.finished.is_some()), (1, true));
-    assert_eq!(bench.engine.held().in_file, 7);
+    assert_eq!(bench.engine.held_by(Lane::FIRST).in_file, 7);
 }
 
 #[test]
@@ -326,7 +335,7 @@ fn at_spindown_nothing_is_written() {
     busy(&mut bench, 5);
     bench.stop("spindown");
     bench.wait(Duration::from_secs(3));
-    assert_eq!(bench.engine.held().in_file, 0);
+    assert_eq!(bench.engine.held_by(Lane::FIRST).in_file, 0);
     assert!(bench.finished.is_some());
     assert_eq!(temporary.0.read_dir().unwrap().count(), 0);
 }
@@ -335,10 +344,10 @@ fn at_spindown_nothing_is_written() {
 fn a_folder_that_cannot_be_used_costs_one_line_and_documents_are_shed_as_without() {
     let temporary = Temporary::new();
     let mut bench = Bench::spilling(&temporary, MEMORY, SPILL_LIMIT);
-    bench.files = Store::new(&temporary.0.join("missing"), SPILL_LIMIT);
+    *bench.files.of_mut(Lane::FIRST) = Store::new(&temporary.0.join("missing"), SPILL_LIMIT);
     busy(&mut bench, 200);
-    assert_eq!(bench.engine.held().in_file, 0);
-    assert!(bench.engine.tally().shed_total() > 100);
+    assert_eq!(bench.engine.held_by(Lane::FIRST).in_file, 0);
+    assert!(bench.engine.tally().of(Lane::FIRST).shed_total() > 100);
     let about = |line: &&crate::logging::Line| line.message.contains("FLUOROSCOPE_SPILL_LIMIT");
     assert_eq!(bench.lines.iter().filter(about).count(), 1);
 }
@@ -348,23 +357,23 @@ fn an_invocation_a_while_later_tries_again_what_could_not_be_written() {
     let temporary = Temporary::new();
     let mut bench = Bench::spilling(&temporary, MEMORY, SPILL_LIMIT);
     let missing = temporary.0.join("missing");
-    bench.files = Store::new(&missing, SPILL_LIMIT);
+    *bench.files.of_mut(Lane::FIRST) = Store::new(&missing, SPILL_LIMIT);
     busy(&mut bench, 60);
-    let shed = bench.engine.tally().shed_total();
+    let shed = bench.engine.tally().of(Lane::FIRST).shed_total();
     assert!(shed > 10);
     temporary.make("missing");
     bench.records([done("r-1", "success")]);
     for (number, wait, is_tried) in [(1, SPILL_RETRY / 2, false), (2, SPILL_RETRY, true)] {
         bench.wait(wait);
         bench.invoke(&format!("r-{number}1"), &header(S));
-        let before = bench.engine.held().in_file;
+        let before = bench.engine.held_by(Lane::FIRST).in_file;
         for id in 0..60 {
             bench.subsegment(&format!("{:016x}", number * 1000 + id), S);
             if !bench.sending.is_empty() {
                 bench.fail(FailureKind::Silent);
             }
         }
-        assert_eq!(bench.engine.held().in_file > before, is_tried);
+        assert_eq!(bench.engine.held_by(Lane::FIRST).in_file > before, is_tried);
     }
 }
 
@@ -392,7 +401,10 @@ fn filed(temporary: &Temporary) -> Bench {
     bench.event(Event::Memory(reading(5, 10)));
     bench.event(Event::Memory(reading(5, 200)));
     assert_eq!(
-        (bench.engine.held().in_file, bench.engine.held().in_memory),
+        (
+            bench.engine.held_by(Lane::FIRST).in_file,
+            bench.engine.held_by(Lane::FIRST).in_memory
+        ),
         (130, 0)
     );
     bench
@@ -416,7 +428,10 @@ fn the_function_is_held_for_one_call_out_of_the_files_and_the_rest_leaves_alongs
     while !bench.sending.is_empty() {
         bench.accept();
     }
-    assert_eq!((delivered(&bench), bench.engine.held().in_file), (ids(130), 0));
+    assert_eq!(
+        (delivered(&bench), bench.engine.held_by(Lane::FIRST).in_file),
+        (ids(130), 0)
+    );
 }
 
 #[test]
@@ -440,9 +455,12 @@ fn a_call_out_of_the_files_that_the_outbound_took_with_it_stays_there() {
     bench.wait(Duration::from_secs(1));
     assert_eq!(bench.sending.len(), 1);
     bench.sending.clear();
-    bench.event(Event::OutboundLost);
+    bench.event(Event::OutboundLost(Lane::FIRST));
     assert_eq!(
-        (bench.engine.held().in_file, bench.engine.tally().shed_total()),
+        (
+            bench.engine.held_by(Lane::FIRST).in_file,
+            bench.engine.tally().of(Lane::FIRST).shed_total()
+        ),
         (130, 0)
     );
     drop(bench);

@@ -14,7 +14,7 @@ fn the_folder_is_never_shared() {
         filed.problem.unwrap().fields["cause"],
         "another extension uses it"
     );
-    let filed = second.perform(Filing::Write(vec![document(9, Value::Ordinary)]));
+    let filed = second.perform(writing(vec![document(9, Value::Ordinary)]));
     assert_eq!((filed.refused.len(), filed.problem), (1, None)); // said once
     assert_eq!(empty(&mut first), [0]);
 }
@@ -29,7 +29,7 @@ fn no_link_is_followed_and_nothing_of_somebody_elses_is_opened() {
         let elsewhere = Temporary::new();
         plant(&temporary.folder(), &elsewhere.0);
         let mut store = temporary.store();
-        let filed = store.perform(Filing::Write(vec![document(1, Value::Ordinary)]));
+        let filed = store.perform(writing(vec![document(1, Value::Ordinary)]));
         assert_eq!((filed.refused.len(), filed.can_write), (1, false));
         assert!(filed.problem.is_some());
         assert_eq!(fs::read_dir(&elsewhere.0).unwrap().count(), 0);
@@ -46,7 +46,7 @@ fn a_file_that_was_replaced_is_lost_and_writing_goes_on_in_another() {
     let file = temporary.files().remove(0);
     fs::remove_file(&file).unwrap();
     symlink(&elsewhere, &file).unwrap();
-    let filed = store.perform(Filing::Write(vec![document(7, Value::Ordinary)]));
+    let filed = store.perform(writing(vec![document(7, Value::Ordinary)]));
     assert_eq!((filed.written, filed.damaged, filed.can_write), (1, 3, true));
     let file = temporary.files().remove(0);
     fs::hard_link(&file, temporary.0.join("second name")).unwrap();
@@ -80,7 +80,7 @@ fn what_is_on_its_way_from_a_file_that_is_lost_is_told_of_once() {
     let temporary = Temporary::new();
     let mut store = temporary.store();
     write(&mut store, 0..4);
-    store.perform(Filing::Write(vec![document(9, Value::Faulty)]));
+    store.perform(writing(vec![document(9, Value::Faulty)]));
     let few = BatchLimits { documents: 3, ..ALL };
     assert_eq!(
         store.perform(Filing::Recall(few, Order::Valuable)).recalled.len(),
@@ -91,7 +91,7 @@ fn what_is_on_its_way_from_a_file_that_is_lost_is_told_of_once() {
         .into_iter()
         .find(|file| file.to_string_lossy().contains("ordinary"));
     fs::remove_file(ordinary.unwrap()).unwrap();
-    let filed = store.perform(Filing::Write(vec![document(5, Value::Ordinary)]));
+    let filed = store.perform(writing(vec![document(5, Value::Ordinary)]));
     assert_eq!((filed.written, filed.damaged), (1, 2)); // two of the four are on their way
     // The second is delivered, the third given back with nowhere to go.
     let filed = store.perform(Filing::Settle(vec![true, false, true]));
@@ -106,14 +106,14 @@ fn a_folder_that_was_cleaned_away_costs_what_was_in_it_and_another_is_made() {
     let temporary = Temporary::new();
     let mut store = temporary.store();
     write(&mut store, 0..4);
-    store.perform(Filing::Write(vec![document(9, Value::Faulty)]));
+    store.perform(writing(vec![document(9, Value::Faulty)]));
     let few = BatchLimits { documents: 1, ..ALL };
     assert_eq!(
         ids(&store.perform(Filing::Recall(few, Order::Oldest)).recalled),
         [0]
     );
     fs::remove_dir_all(temporary.folder()).unwrap();
-    let filed = store.perform(Filing::Write(vec![document(5, Value::Platform)]));
+    let filed = store.perform(writing(vec![document(5, Value::Platform)]));
     assert_eq!((filed.written, filed.damaged, filed.can_write), (1, 4, true));
     assert!(filed.problem.is_none());
     assert_eq!(store.perform(Filing::Settle(vec![false])).damaged, 0);
@@ -140,7 +140,7 @@ fn numbers_that_somebody_planted_neither_run_out_nor_are_shared() {
     assert_eq!(empty(&mut store), [0, 1, 2]);
     plant("ordinary-fffffffffffffffe");
     let mut next = temporary.store();
-    let filed = next.perform(Filing::Write(vec![document(1, Value::Ordinary)]));
+    let filed = next.perform(writing(vec![document(1, Value::Ordinary)]));
     assert_eq!((filed.refused.len(), filed.can_write), (1, false));
     assert!(filed.problem.is_some());
 }
