@@ -63,6 +63,11 @@ fn of_function(template: &Value, layer: &str, function: &Value) -> Vec<String> {
             json!({"Fn::If": ["HasXRayEndpoint", {"Ref": "XRayEndpoint"}, {"Ref": "AWS::NoValue"}]}),
         ),
         (
+            "outbound",
+            &variables["FLUOROSCOPE_OUTBOUND"],
+            json!({"Ref": "Outbound"}),
+        ),
+        (
             "days its logs are kept",
             &template["Resources"][group]["Properties"]["RetentionInDays"],
             json!({"Ref": "LogRetentionDays"}),

@@ -106,6 +106,11 @@ const DOCTORED: &[(&str, &str, &str)] = &[
         "NodeFunction: where segments go",
     ),
     (
+        "        FLUOROSCOPE_OUTBOUND: !Ref Outbound\n",
+        "",
+        "NodeFunction: outbound: null",
+    ),
+    (
         "      RetentionInDays: !Ref LogRetentionDays\n",
         "",
         "NodeFunction: days its logs are kept: null",
