@@ -207,6 +207,7 @@ fn variables(random: &mut Random) -> Vec<(&'static str, String)> {
     );
     maybe(20, "FLUOROSCOPE_RESCUE", &["all", "none"]);
     maybe(10, "FLUOROSCOPE_METRICS", &["emf"]);
+    maybe(15, "FLUOROSCOPE_OUTBOUND", &["xray,stdout"]);
     variables
 }
 

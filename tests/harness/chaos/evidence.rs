@@ -55,11 +55,35 @@ pub struct Answer {
 }
 
 impl Evidence {
-    /// The tallies of the extension's processes, in their order.
+    /// The tallies of the extension's processes, in their order, as the destination's outbound has them.
     pub fn tallies(&self) -> Vec<Value> {
+        let tallies = self.whole_tallies().into_iter();
+        tallies
+            .map(|mut tally| {
+                let own = tally["outbounds"]["xray"].as_object().cloned();
+                if let (Some(tally), Some(own)) = (tally.as_object_mut(), own) {
+                    tally.extend(own);
+                }
+                tally
+            })
+            .collect()
+    }
+
+    /// The same with every outbound, as they were written.
+    pub fn whole_tallies(&self) -> Vec<Value> {
+        let lines = self.json_lines();
+        lines.filter(|line| line["message"] == "tally").collect()
+    }
+
+    /// Documents that the extension wrote into its log.
+    pub fn written_documents(&self) -> usize {
+        let lines = self.json_lines();
+        lines.filter(|line| line["fluoroscope"] == "document").count()
+    }
+
+    fn json_lines(&self) -> impl Iterator<Item = Value> {
         let lines = self.extension_lines();
-        let read = lines.filter_map(|line| serde_json::from_str::<Value>(&line.text).ok());
-        read.filter(|line| line["message"] == "tally").collect()
+        lines.filter_map(|line| serde_json::from_str::<Value>(&line.text).ok())
     }
 
     /// What the extension wrote.

@@ -13,6 +13,7 @@ use serde_json::Value;
 
 use super::files;
 use super::heard::{Bounds, Heard, heard};
+use super::outbounds;
 use super::verdict::Verdict;
 use crate::chaos::draw::{is_own, large_of};
 use crate::chaos::evidence::Evidence;
@@ -58,6 +59,7 @@ pub(super) fn judge(plan: &Plan, evidence: &Evidence) -> Verdict {
     let mut verdict = Verdict::default();
     let tallies = evidence.tallies();
     check_tallies(evidence, &tallies, &mut verdict.problems);
+    verdict.problems.extend(outbounds::check(evidence));
     let totals = Totals::of(&tallies);
     let sent = Sent::of(plan, evidence);
     verdict.documents = u64::try_from(sent.surely.len()).expect("a plan is small");
@@ -82,22 +84,24 @@ fn check_tallies(evidence: &Evidence, tallies: &[Value], problems: &mut Vec<Stri
             tallies.len()
         ));
     }
-    for tally in tallies {
-        let settled: u64 = [
-            "/sent",
-            "/shed/total",
-            "/rejected/total",
-            "/repeated",
-            "/superseded",
-            "/held",
-        ]
-        .iter()
-        .map(|pointer| count(tally, pointer))
-        .sum();
-        if settled != count(tally, "/received/total") {
-            problems.push(format!("a tally does not balance: {tally}"));
-        }
-    }
+    let unbalanced = tallies.iter().filter(|tally| !balances(tally));
+    problems.extend(unbalanced.map(|tally| format!("a tally does not balance: {tally}")));
+}
+
+/// Whether an outbound's sum is one.
+pub(super) fn balances(tally: &Value) -> bool {
+    let settled: u64 = [
+        "/sent",
+        "/shed/total",
+        "/rejected/total",
+        "/repeated",
+        "/superseded",
+        "/held",
+    ]
+    .iter()
+    .map(|pointer| count(tally, pointer))
+    .sum();
+    settled == count(tally, "/received/total")
 }
 
 impl Totals {

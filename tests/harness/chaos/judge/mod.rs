@@ -6,6 +6,7 @@ mod files;
 mod harm;
 mod heard;
 mod holds;
+mod outbounds;
 mod segments;
 mod verdict;
 
