@@ -5,8 +5,8 @@
 //! - A document is taken whole or not at all; the refusal names the id at its top.
 //!
 //! `InvalidTraceId`, `MissingId`, `InvalidName`, `MissingEndTime` and `InvalidSegment` are AWS's words.
-//! `JSONFormatError`, `InvalidId`, `MissingStartTime`, `MissingParentId` and `UnsupportedFormat` are for
-//! cases in which AWS's answer is not known.
+//! `JSONFormatError`, `OTLPFormatError`, `InvalidId`, `MissingStartTime`, `MissingParentId` and `InvalidTime` are
+//! for cases in which AWS's answer is not known.
 
 use std::borrow::Cow;
 
@@ -16,9 +16,6 @@ use model::time::Timestamp;
 use serde_json::{Map, Value};
 
 use crate::document::{Document, Form, Node};
-
-/// Prefixes of OTLP spans inside the X-Ray protocol.
-const OTLP_PREFIXES: [&str; 2] = ["T1S", "T1U"];
 
 /// Why a document was not taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -39,10 +36,12 @@ pub enum Code {
     MissingEndTime,
     /// A subsegment of its own without `parent_id`.
     MissingParentId,
-    /// The document or its trace is too large.
+    /// The document, the span or its trace is too large.
     InvalidSegment,
-    /// OTLP in the X-Ray protocol, which this backend does not read yet.
-    UnsupportedFormat,
+    /// OTLP that cannot be read: a span, or what it came in.
+    OtlpFormatError,
+    /// A span of a time that X-Ray's OTLP endpoint does not take.
+    InvalidTime,
 }
 
 impl Code {
@@ -58,7 +57,8 @@ impl Code {
             Self::MissingEndTime => "MissingEndTime",
             Self::MissingParentId => "MissingParentId",
             Self::InvalidSegment => "InvalidSegment",
-            Self::UnsupportedFormat => "UnsupportedFormat",
+            Self::OtlpFormatError => "OTLPFormatError",
+            Self::InvalidTime => "InvalidTime",
         }
     }
 }
@@ -89,6 +89,15 @@ impl Refusal {
             id: id.map(str::to_owned),
             code: fault.code,
             message,
+        }
+    }
+
+    /// A refusal of a span, or of OTLP that holds spans.
+    pub fn of_span(id: Option<SegmentId>, code: Code, cause: &str) -> Self {
+        Self {
+            id: id.map(|id| id.to_string()),
+            code,
+            message: format!("Invalid span. ErrorCode: {}, Cause: {cause}", code.as_str()),
         }
     }
 
@@ -129,9 +138,6 @@ pub fn decode(text: &str, max_bytes: usize) -> Vec<Result<Document, Refusal>> {
             },
         ))]
     };
-    if OTLP_PREFIXES.iter().any(|prefix| text.starts_with(prefix)) {
-        return unreadable(Code::UnsupportedFormat);
-    }
     let Some(value) = parse(text) else {
         return unreadable(Code::JsonFormatError);
     };
@@ -179,7 +185,8 @@ fn without_nan(text: &str) -> Cow<'_, str> {
     Cow::Owned(clean)
 }
 
-fn read_document(value: Value) -> Result<Document, Refusal> {
+/// Reads one document of the JSON that it is.
+pub(crate) fn read_document(value: Value) -> Result<Document, Refusal> {
     let Value::Object(members) = value else {
         return Err(Refusal::new(
             None,

@@ -1,7 +1,7 @@
 //! Answers a test asks for instead of the real ones: throttling, outages, slowness, unprocessed documents.
 //!
-//! Off until somebody asks. Only PutTraceSegments is touched, in the order in which the faults were asked
-//! for; a call that no fault fits is answered as ever.
+//! Off until somebody asks. Only PutTraceSegments and OTLP requests are touched, in the order in which the faults were
+//! asked for; a call that no fault fits is answered as ever. What is said of documents holds for those that spans become.
 
 use std::collections::VecDeque;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -44,7 +44,8 @@ impl Fault {
         Self::once(Effect::Delay(wait))
     }
 
-    /// The documents that fit come back as unprocessed with this code; the others are stored.
+    /// The documents that fit come back as unprocessed with this code, or their spans as rejected; the others are
+    /// stored.
     pub fn unprocessed(code: &str) -> Self {
         Self::once(Effect::Unprocessed(code.to_owned()))
     }

@@ -5,15 +5,21 @@
 pub mod assemble;
 mod causes;
 pub mod decode;
+pub mod delivery;
 pub mod document;
+pub mod export;
 pub mod limits;
 mod services;
+pub mod spans;
 pub mod store;
 pub mod summary;
 pub mod time_range;
+mod unpack;
 
 mod api;
 pub mod faults;
+#[cfg(test)]
+mod samples;
 mod server;
 
 pub use limits::Limits;

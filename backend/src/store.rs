@@ -16,6 +16,7 @@ use tokio::sync::watch;
 
 use crate::assemble::{Compiled, Trace};
 use crate::decode::Refusal;
+use crate::delivery::Delivery;
 use crate::document::Document;
 use crate::limits::{Limits, TELEMETRY_RECORDS_KEPT};
 use crate::summary::{summarize, trace_duration_seconds};
@@ -24,10 +25,16 @@ use crate::time_range::TimeRange;
 /// What arrived and what became of it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Counts {
-    /// PutTraceSegments calls that were read.
+    /// Calls that were read: of PutTraceSegments, and OTLP requests.
     pub calls: u64,
-    /// Elements of `TraceSegmentDocuments` in all of them, documents in arrays counted one by one.
+    /// Those of them that were OTLP requests.
+    pub exports: u64,
+    /// Elements of `TraceSegmentDocuments` in all of them, documents in arrays and spans counted one by one.
     pub documents: u64,
+    /// Those of them that came as spans.
+    pub spans: u64,
+    /// Spans that came as not sampled, beside the documents: nothing shows them.
+    pub unsampled_spans: u64,
     /// Documents of the largest call.
     pub largest_call_documents: u64,
     /// Documents that changed their trace.
@@ -121,11 +128,16 @@ impl Store {
         &self.limits
     }
 
-    /// Takes the documents of one call in. Returns those that were refused.
-    pub fn put(&self, documents: Vec<Result<Document, Refusal>>, now: Timestamp) -> Vec<Refusal> {
+    /// Takes what one call brought in. Returns what was refused.
+    pub fn put(&self, delivery: impl Into<Delivery>, now: Timestamp) -> Vec<Refusal> {
+        let delivery = delivery.into();
+        let documents = delivery.documents;
         let mut state = self.state();
         let count = u64::try_from(documents.len()).unwrap_or(u64::MAX);
         state.counts.calls += 1;
+        state.counts.exports += u64::from(delivery.is_export);
+        state.counts.spans += delivery.spans;
+        state.counts.unsampled_spans += delivery.unsampled_spans;
         state.counts.documents += count;
         state.counts.largest_call_documents = state.counts.largest_call_documents.max(count);
         let mut refused = Vec::new();

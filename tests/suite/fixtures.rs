@@ -4,6 +4,7 @@
 
 mod datagrams;
 mod deviations;
+mod exported_trees;
 mod headers;
 mod round_trips;
 mod sampling;

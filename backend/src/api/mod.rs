@@ -1,6 +1,7 @@
-//! The operations of the X-Ray API over the store.
+//! The operations of the X-Ray API over the store, and its OTLP endpoint.
 
 pub(crate) mod answer;
+mod export;
 pub(crate) mod operation;
 mod put;
 mod read;

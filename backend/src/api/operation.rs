@@ -13,12 +13,13 @@ use model::wire::sampling::{GET_SAMPLING_RULES_PATH, GET_SAMPLING_TARGETS_PATH};
 use serde_json::{Value, json};
 
 use super::answer::{ApiError, respond};
-use super::{put, read, sampling};
+use super::{export, put, read, sampling};
 use crate::faults::Faults;
 use crate::store::Store;
 
 /// Shown to a person who opens the address in a browser.
-const GREETING: &str = "Fluoroscope's X-Ray API. Point AWS_ENDPOINT_URL_XRAY here.\n";
+const GREETING: &str = "Fluoroscope's X-Ray API. Point AWS_ENDPOINT_URL_XRAY here, or \
+                        OTEL_EXPORTER_OTLP_TRACES_ENDPOINT at /v1/traces.\n";
 
 /// Operations that are not there yet, by path.
 const LATER: [(&str, &str); 32] = [
@@ -70,6 +71,9 @@ pub(crate) async fn answer(State(api): State<Api>, request: Request<Body>) -> Re
     let path = request.uri().path().trim_end_matches('/').to_owned();
     if request.method() == Method::GET && path.is_empty() {
         return Response::new(Body::from(GREETING));
+    }
+    if export::is_signal(&path) {
+        return export::answer(&api, &path, request).await;
     }
     if request.method() != Method::POST {
         let message = format!("every operation is a POST, not {} {path}", request.method());

@@ -5,7 +5,8 @@ use serde_json::{Value, json};
 
 use super::answer::ApiError;
 use super::operation::Api;
-use crate::decode::{Refusal, decode};
+use crate::decode::Refusal;
+use crate::delivery::Delivery;
 
 /// Stores the documents. Status 200 even if none was taken.
 pub(super) async fn trace_segments(api: &Api, body: &Value) -> Result<Value, ApiError> {
@@ -23,16 +24,15 @@ pub(super) async fn trace_segments(api: &Api, body: &Value) -> Result<Value, Api
     if let Some(status) = plan.status {
         return Err(ApiError::of_status(status));
     }
-    let max_bytes = api.store.limits().document_max_bytes;
-    let mut unprocessed = Vec::new();
-    let mut documents = Vec::new();
-    for text in texts {
-        match &plan.unprocessed {
-            Some((code, containing)) if text.contains(containing) => unprocessed.push(injected(text, code)),
-            _ => documents.extend(decode(text, max_bytes)),
-        }
-    }
-    unprocessed.extend(api.store.put(documents, (api.now)()).into_iter().map(refused));
+    let (code, containing) = plan.unprocessed.clone().unzip();
+    let (asked_for, texts): (Vec<&str>, Vec<&str>) = texts.into_iter().partition(|text| {
+        let containing = containing.as_deref();
+        containing.is_some_and(|containing| text.contains(containing))
+    });
+    let code = code.unwrap_or_default();
+    let mut unprocessed: Vec<_> = asked_for.iter().map(|text| injected(text, &code)).collect();
+    let delivery = Delivery::of_documents(texts, api.store.limits());
+    unprocessed.extend(api.store.put(delivery, (api.now)()).into_iter().map(refused));
     tokio::time::sleep(plan.delay).await;
     let answer = PutTraceSegmentsAnswer {
         unprocessed_trace_segments: unprocessed,

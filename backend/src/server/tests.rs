@@ -8,6 +8,8 @@ use serde_json::{Value, json};
 use crate::faults::Fault;
 use crate::{Limits, Running, serve};
 
+mod export;
+
 const TRACE: &str = "1-67881233-abcdef012345678812345678";
 
 struct Answer {

@@ -6,6 +6,7 @@ pub(crate) mod stage;
 pub(crate) mod tools;
 
 mod dynamodb;
+mod exported;
 #[cfg(feature = "go")]
 mod go;
 #[cfg(feature = "java")]
