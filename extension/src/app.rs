@@ -35,7 +35,7 @@ pub use ends::End;
 pub struct Queues {
     /// From Lambda.
     pub signals: mpsc::Receiver<(Signal, Gate)>,
-    /// From the TCP side of the daemon's port.
+    /// From the TCP side of the daemon's port, and from the port of OTLP.
     pub posted: mpsc::Receiver<Posted>,
     /// From the telemetry listener.
     pub deliveries: mpsc::Receiver<Delivery>,

@@ -136,6 +136,11 @@ pub const SAMPLING_BODY_MAX: usize = 64 * 1024;
 /// Requests of samplers at once; a further one is answered 429. They are put to X-Ray one after another, and one silence
 /// is an answer to all of them.
 pub const SAMPLING_ASKS: usize = 8;
+/// Largest body of a request of OTLP, as it came and as it unpacks. A larger one is answered 413, which SDKs take for final:
+/// their batches of 512 spans stay well below.
+pub const OTLP_BODY_MAX: usize = 4 * 1024 * 1024;
+/// Such bodies in memory at once; further ones are left in their connections.
+pub const OTLP_BODIES: usize = 1;
 
 /// Connections a listener serves at once. For a further one the oldest without a request is closed; if all are
 /// within a request it waits.

@@ -25,7 +25,7 @@ use crate::pipeline::flush::Mode;
 use crate::pipeline::identity::{PlatformSegments, Rescue};
 use crate::pipeline::metrics::MetricsFormat;
 use crate::pipeline::sampling::SampleRate;
-use reading::{Loopback, Reader, Switch, set};
+use reading::{Loopback, LoopbackOrOff, Reader, Switch, set};
 
 pub use outbounds::Outbound;
 pub use problem::Problem;
@@ -72,6 +72,11 @@ pub struct Settings {
     /// `FLUOROSCOPE_OUTBOUND`, names with commas between, default `xray`. Two outbounds halve what each may keep in
     /// files. `daemon` sends to 169.254.79.129:2000, where Lambda's is, or to `FLUOROSCOPE_DAEMON_ADDRESS`.
     pub outbounds: Vec<Outbound>,
+    /// Where OpenTelemetry's protocol is received over HTTP; none if it is not.
+    ///
+    /// Default 127.0.0.1:4318, where every SDK sends. Change it when something else holds that port, together with the
+    /// function's `OTEL_EXPORTER_OTLP_ENDPOINT`. `FLUOROSCOPE_OTLP_ADDRESS`, host:port on loopback, or `off`.
+    pub otlp_address: Option<SocketAddr>,
     /// Whether the platform's segments are made here. `FLUOROSCOPE_PLATFORM_SEGMENTS`, default `auto`.
     pub platform_segments: PlatformSegments,
     /// Which invocations that head sampling left out are told all the same. `FLUOROSCOPE_RESCUE`, default
@@ -145,6 +150,7 @@ pub struct Sandbox {
 const UDP_ADDRESS: &str = "FLUOROSCOPE_UDP_ADDRESS";
 const OUTBOUND: &str = "FLUOROSCOPE_OUTBOUND";
 const DAEMON_ADDRESS: &str = "FLUOROSCOPE_DAEMON_ADDRESS";
+const OTLP_ADDRESS: &str = "FLUOROSCOPE_OTLP_ADDRESS";
 const PLATFORM_SEGMENTS: &str = "FLUOROSCOPE_PLATFORM_SEGMENTS";
 const RESCUE: &str = "FLUOROSCOPE_RESCUE";
 const MEMORY_BUDGET: &str = "FLUOROSCOPE_MEMORY_BUDGET";
@@ -155,10 +161,11 @@ const LOG_LEVEL: &str = "FLUOROSCOPE_LOG_LEVEL";
 const PROXY: &str = "FLUOROSCOPE_PROXY";
 const PROXY_ADDRESS: &str = "FLUOROSCOPE_PROXY_ADDRESS";
 const SAMPLE_RATE: &str = "FLUOROSCOPE_SAMPLE_RATE";
-const KNOWN: [&str; 13] = [
+const KNOWN: [&str; 14] = [
     UDP_ADDRESS,
     OUTBOUND,
     DAEMON_ADDRESS,
+    OTLP_ADDRESS,
     PLATFORM_SEGMENTS,
     RESCUE,
     MEMORY_BUDGET,
@@ -171,6 +178,7 @@ const KNOWN: [&str; 13] = [
     SAMPLE_RATE,
 ];
 const UDP_DEFAULT: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 2000);
+const OTLP_DEFAULT: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 4318);
 const PROXY_DEFAULT: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 9009);
 
 impl Settings {
@@ -195,6 +203,12 @@ impl Settings {
         let settings = Self {
             udp_address,
             outbounds: outbounds::read(&mut read, udp_address),
+            otlp_address: read
+                .parsed(
+                    OTLP_ADDRESS,
+                    "host:port with a numeric loopback host, such as 127.0.0.1:4318, or off",
+                )
+                .map_or(Some(OTLP_DEFAULT), |LoopbackOrOff(address)| address),
             platform_segments: read
                 .parsed(PLATFORM_SEGMENTS, "auto, always or never")
                 .unwrap_or(PlatformSegments::Auto),

@@ -18,6 +18,7 @@ use tokio::sync::{Notify, mpsc, oneshot};
 use crate::app::{App, Queues};
 use crate::clock::Clock;
 use crate::inbound::documents::DocumentListener;
+use crate::inbound::otlp::SpanListener;
 use crate::inbound::telemetry::TelemetryListener;
 use crate::inbound::udp::DatagramSocket;
 use crate::lambda::lifecycle::{self, Gate, Signal, Signals};
@@ -48,6 +49,7 @@ pub async fn run(settings: Settings, log: Log, began: Timestamp) -> ExitCode {
     }
     let socket = bind_socket(&settings, log);
     let documents = bind_documents(&settings, socket.as_ref(), log).await;
+    let spans = bind_spans(&settings, log).await;
     let listener = bind_listener(log).await;
     // Here, and not beside the application: whatever becomes of that, the runtime talks through the proxy.
     let signs = start_proxy(&settings, log).await;
@@ -73,6 +75,7 @@ pub async fn run(settings: Settings, log: Log, began: Timestamp) -> ExitCode {
         extension_id,
         socket,
         documents,
+        spans,
         listener,
         signals,
         signs,
@@ -106,6 +109,7 @@ struct Setup {
     extension_id: String,
     socket: Option<DatagramSocket>,
     documents: Option<DocumentListener>,
+    spans: Option<SpanListener>,
     listener: Option<TelemetryListener>,
     signals: mpsc::Receiver<(Signal, Gate)>,
     signs: Option<SignReceiver>,
@@ -122,12 +126,16 @@ async fn trace(setup: Setup, subscribed: oneshot::Sender<()>) {
         extension_id,
         socket,
         documents,
+        spans,
         listener,
         signals,
         signs,
     } = setup;
     settings.defect.inspect(|defect| defect.play_at_start());
     let (post, posted) = mpsc::channel(DOCUMENT_QUEUE);
+    if let Some(spans) = spans {
+        tokio::spawn(spans.serve(post.clone()));
+    }
     let restored = Arc::<Notify>::default();
     if let Some(documents) = documents {
         serve_documents(documents, &settings, post, Arc::clone(&restored));
@@ -267,6 +275,26 @@ async fn bind_documents(
                 Level::Warn,
                 "cannot receive segments over TCP: the port is taken; set FLUOROSCOPE_UDP_ADDRESS and the function's \
                  AWS_XRAY_DAEMON_ADDRESS to a free one, or send them as datagrams",
+            );
+            log.write(
+                line.with("address", address.to_string())
+                    .with("cause", error.to_string()),
+            );
+            None
+        }
+    }
+}
+
+/// OpenTelemetry's port, unless nobody wants it.
+async fn bind_spans(settings: &Settings, log: Log) -> Option<SpanListener> {
+    let address = settings.otlp_address?;
+    match SpanListener::bind(address).await {
+        Ok(listener) => Some(listener),
+        Err(error) => {
+            let line = Line::new(
+                Level::Warn,
+                "cannot receive spans over OTLP: the address is taken; set FLUOROSCOPE_OTLP_ADDRESS and the function's \
+                 OTEL_EXPORTER_OTLP_ENDPOINT to a free one, or FLUOROSCOPE_OTLP_ADDRESS to off",
             );
             log.write(
                 line.with("address", address.to_string())

@@ -1,4 +1,4 @@
-//! The HTTP server under both listeners: bounded connections, heads and bodies.
+//! The HTTP server under all listeners: bounded connections, heads and bodies.
 //!
 //! No timer ends a quiet connection: after a freeze every timer is over, and one that closed Lambda's connection
 //! as it sends the end of an invocation would hold that invocation. A quiet connection is closed when its
@@ -17,18 +17,20 @@ use hyper_util::rt::TokioIo;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::AbortHandle;
 
-use super::{documents, telemetry};
+use super::{documents, otlp, telemetry};
 use crate::limits::{
     HTTP_ACCEPT_PAUSE, HTTP_BODY_WAIT, HTTP_CONNECTIONS, HTTP_DISCARD_MAX, HTTP_HEAD_MAX_BYTES,
 };
 
-/// What becomes of a request. One type for both listeners, so that the server is in the binary once.
+/// What becomes of a request. One type for all listeners, so that the server is in the binary once.
 #[derive(Clone)]
 pub(super) enum Desk {
     /// Deliveries of the Telemetry API.
     Telemetry(telemetry::Desk),
     /// Documents for X-Ray.
     Documents(documents::Desk),
+    /// Spans of OpenTelemetry's protocol.
+    Spans(otlp::Desk),
 }
 
 impl Desk {
@@ -36,6 +38,7 @@ impl Desk {
         match self {
             Self::Telemetry(desk) => desk.is_closed(),
             Self::Documents(desk) => desk.is_closed(),
+            Self::Spans(desk) => desk.is_closed(),
         }
     }
 
@@ -44,6 +47,7 @@ impl Desk {
         match self {
             Self::Telemetry(desk) => desk.answer(request).await,
             Self::Documents(desk) => Some(desk.answer(request).await),
+            Self::Spans(desk) => Some(desk.answer(request).await),
         }
     }
 }
@@ -158,15 +162,21 @@ pub(super) mod tests {
 
     /// A request on a connection of its own; the answer with its head.
     pub(in crate::inbound) async fn ask(to: SocketAddr, method: &str, path: &str, body: &[u8]) -> String {
+        let answer = ask_with(to, &format!("{method} {path} HTTP/1.1"), body).await;
+        String::from_utf8(answer).unwrap()
+    }
+
+    /// The same with headers of one's own behind the request line, and an answer that need not be text.
+    pub(in crate::inbound) async fn ask_with(to: SocketAddr, head: &str, body: &[u8]) -> Vec<u8> {
         let mut stream = TcpStream::connect(to).await.unwrap();
         let head = format!(
-            "{method} {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-length: {}\r\n\r\n",
+            "{head}\r\nhost: x\r\nconnection: close\r\ncontent-length: {}\r\n\r\n",
             body.len()
         );
         stream.write_all(head.as_bytes()).await.unwrap();
         stream.write_all(body).await.unwrap();
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer).await.unwrap();
+        let mut answer = Vec::new();
+        stream.read_to_end(&mut answer).await.unwrap();
         answer
     }
 

@@ -3,5 +3,6 @@
 pub mod backlog;
 pub mod documents;
 mod http;
+pub mod otlp;
 pub mod telemetry;
 pub mod udp;

@@ -14,23 +14,16 @@ use crate::limits::{OBSERVED_IDS, OBSERVED_IDS_IN_ALL};
 
 /// Rewrites the parent of a document that hangs under P or W, where that is not S, to the function's segment.
 ///
-/// In place: 16 digits for 16 digits. Every other document stays as it is.
+/// Every other document stays as it is.
 pub fn attach(document: &mut Document, identity: &Identity, request: &RequestId) {
-    let Some(parent) = &mut document.parent else {
+    let Some(parent) = &document.parent else {
         return;
     };
     let is_callers = [identity.invoke_parent, identity.start_parent].contains(&Some(parent.id));
     if !is_callers || Some(parent.id) == identity.span_id {
         return;
     }
-    let function = identity.function(request);
-    let digits = function.to_string();
-    if let Some(place) = document.bytes.get_mut(parent.digits.clone())
-        && place.len() == digits.len()
-    {
-        place.copy_from_slice(digits.as_bytes());
-        parent.id = function;
-    }
+    document.set_parent(identity.function(request));
 }
 
 type Ids = HashSet<SegmentId, foldhash::fast::RandomState>;
@@ -149,7 +142,7 @@ mod tests {
     use model::wire::document_scan;
 
     use super::*;
-    use crate::pipeline::document::Value;
+    use crate::pipeline::document::{Form, Value};
 
     const P: &str = "1111111111111111";
     const S: &str = "2222222222222222";
@@ -189,6 +182,7 @@ mod tests {
         let head = document_scan::scan(&bytes).unwrap();
         let mut document = Document {
             bytes,
+            form: Form::Segment,
             trace_id: head.trace_id,
             parent: head.parent,
             arrived: Timestamp::default(),

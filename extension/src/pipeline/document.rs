@@ -1,11 +1,16 @@
 //! A document on its way through, what it is worth, and what it costs to hold it.
 
-use model::ids::TraceId;
+use std::borrow::Cow;
+use std::sync::Arc;
+
+use model::ids::{SegmentId, TraceId};
+use model::otlp::scan::set_parent;
 use model::size::ByteCount;
 use model::time::Timestamp;
-use model::wire::document_scan::{Head, Parent};
+use model::wire::document_scan::{self, Head, Parent};
 use model::wire::trouble::tells_of_trouble;
 
+use super::span::{self, Seen, Surroundings};
 use crate::limits::DOCUMENT_OVERHEAD;
 
 /// How much a document would be missed, least first: the order in which documents go when room runs out.
@@ -74,11 +79,22 @@ impl<T> ByValue<T> {
     }
 }
 
+/// In which protocol's words a document is written.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Form {
+    /// A segment or subsegment in X-Ray's JSON.
+    Segment,
+    /// A span in OTLP's protobuf, and what it came with.
+    Span(Arc<Surroundings>),
+}
+
 /// A document and the little we know of it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Document {
-    /// The JSON text, as it came but for a rewritten parent.
+    /// The JSON text or the span, as it came but for a rewritten parent.
     pub bytes: Vec<u8>,
+    /// Which of the two.
+    pub form: Form,
     /// Its trace.
     pub trace_id: TraceId,
     /// Its parent, and where the digits stand.
@@ -100,7 +116,72 @@ impl AsRef<[u8]> for Document {
 impl Document {
     /// What it costs to hold it.
     pub fn cost(&self) -> ByteCount {
-        ByteCount::of(self.bytes.len()).plus(DOCUMENT_OVERHEAD)
+        let own = ByteCount::of(self.bytes.len()).plus(DOCUMENT_OVERHEAD);
+        match &self.form {
+            Form::Segment => own,
+            Form::Span(surroundings) => own.plus(surroundings.share()),
+        }
+    }
+
+    /// Looks at it once more. None if its bytes are not what they were.
+    pub fn look(&self) -> Option<Head> {
+        match self.form {
+            Form::Segment => document_scan::scan(&self.bytes).ok(),
+            Form::Span(_) => span::head(&self.bytes).ok(),
+        }
+    }
+
+    /// Hangs it under another parent, in place: 16 digits for 16 digits, or 8 bytes for 8 bytes.
+    ///
+    /// One that has no parent stays as it is.
+    pub fn set_parent(&mut self, id: SegmentId) {
+        let Some(parent) = &mut self.parent else {
+            return;
+        };
+        match self.form {
+            Form::Span(_) => set_parent(&mut self.bytes, Some(&parent.digits), id),
+            Form::Segment => {
+                let digits = id.to_string();
+                match self.bytes.get_mut(parent.digits.clone()) {
+                    Some(place) if place.len() == digits.len() => place.copy_from_slice(digits.as_bytes()),
+                    _ => return,
+                }
+            }
+        }
+        parent.id = id;
+    }
+
+    /// The bytes as they lie in a file: with all that a span came with.
+    pub fn filed(&self) -> Cow<'_, [u8]> {
+        match &self.form {
+            Form::Segment => Cow::Borrowed(&self.bytes),
+            Form::Span(surroundings) => Cow::Owned(span::alone(&self.bytes, surroundings)),
+        }
+    }
+
+    /// A document out of a file. None if it is not one that was ever taken in.
+    ///
+    /// JSON begins with a brace, which begins no request of OTLP: it would be of a kind that protobuf does not have.
+    pub fn from_file(bytes: &[u8], value: Value, arrived: Timestamp) -> Option<Self> {
+        let (head, bytes, form) = if bytes.starts_with(b"{") {
+            (document_scan::scan(bytes).ok()?, bytes.to_vec(), Form::Segment)
+        } else {
+            let Seen {
+                head,
+                bytes,
+                surroundings,
+            } = span::read_alone(bytes)?;
+            (head, bytes, Form::Span(surroundings))
+        };
+        Some(Self {
+            bytes,
+            form,
+            trace_id: head.trace_id,
+            parent: head.parent,
+            arrived,
+            is_noted: true,
+            value,
+        })
     }
 }
 

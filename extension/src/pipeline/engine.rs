@@ -187,7 +187,7 @@ impl Engine {
     /// What lay in the socket when everything else was over: held, and told so.
     fn count_straggler(&mut self, now: Timestamp, event: Event) {
         match event {
-            Event::Arrived(datagrams) => self.take_in(now, datagrams),
+            Event::Arrived(datagrams) => self.take_in(datagrams),
             Event::Posted(posted) => self.take_posted(now, posted),
             Event::Overrun(datagrams) => self.overrun(now, datagrams),
             Event::DroppedBySystem(datagrams) => self.dropped_by_system(now, datagrams),
@@ -210,7 +210,7 @@ impl Engine {
                 Event::Stopping(stopping) => self.stop(now, stopping),
                 Event::Subscribed(is_subscribed) => self.subscribed(is_subscribed),
                 Event::Delivered(delivery) => self.observe(now, delivery),
-                Event::Arrived(datagrams) => self.take_in(now, datagrams),
+                Event::Arrived(datagrams) => self.take_in(datagrams),
                 Event::Posted(posted) => self.take_posted(now, posted),
                 Event::Overrun(datagrams) => self.overrun(now, datagrams),
                 Event::DroppedBySystem(datagrams) => self.dropped_by_system(now, datagrams),

@@ -14,7 +14,9 @@ use super::memory::Reading;
 use super::outcome::Outcome;
 use super::runtime_sign::RuntimeSign;
 use super::sampler::Asked;
+use super::span::Export;
 use super::spool::Batch;
+use super::tally::Foreign;
 use crate::logging::Line;
 
 /// Everything that can happen.
@@ -63,6 +65,12 @@ pub enum Posted {
     Documents(Vec<String>),
     /// A sampler's question.
     Asked(Asked),
+    /// Spans of OTLP.
+    Spans(Export),
+    /// Something that was to be spans of OTLP, and what is wrong with it.
+    Damaged(&'static str),
+    /// Something that is no business of ours.
+    Foreign(Foreign),
 }
 
 /// The SHUTDOWN event.

@@ -234,6 +234,7 @@ mod tests {
 
     use super::super::failure::FailureKind;
     use super::*;
+    use crate::pipeline::document::Form;
 
     fn id(number: u8) -> SegmentId {
         SegmentId::from_bytes([number; 8])
@@ -246,6 +247,7 @@ mod tests {
     fn document(trace_number: u8, size: usize) -> Document {
         Document {
             bytes: vec![trace_number; size],
+            form: Form::Segment,
             trace_id: trace(trace_number),
             parent: None,
             arrived: Timestamp::default(),

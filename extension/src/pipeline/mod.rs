@@ -28,6 +28,7 @@ pub mod repeats;
 pub mod runtime_sign;
 pub mod sampler;
 pub mod sampling;
+pub mod span;
 pub mod spill_record;
 pub mod spool;
 pub mod tally;

@@ -1,6 +1,6 @@
 //! How a document lies in a spill file.
 //!
-//! A record is a head of [`HEAD_BYTES`] and the document:
+//! A record is a head of [`HEAD_BYTES`] and the document, a span with all that it came with:
 //!
 //! | bytes | content |
 //! | --- | --- |
@@ -56,12 +56,13 @@ pub enum Found<'a> {
 
 /// Bytes of a document's record.
 pub fn length(document: &Document) -> usize {
-    HEAD_BYTES + document.bytes.len()
+    HEAD_BYTES + document.filed().len()
 }
 
 /// Appends a document's record.
 pub fn write(records: &mut Vec<u8>, document: &Document) {
-    let length = u32::try_from(document.bytes.len()).unwrap_or(u32::MAX);
+    let bytes = document.filed();
+    let length = u32::try_from(bytes.len()).unwrap_or(u32::MAX);
     records.extend(MAGIC);
     records.push(WAITS);
     let checksum_at = records.len();
@@ -70,7 +71,7 @@ pub fn write(records: &mut Vec<u8>, document: &Document) {
     records.push(rank(document.value));
     records.extend(length.to_le_bytes());
     records.extend(document.arrived.as_micros().to_le_bytes());
-    records.extend(&document.bytes);
+    records.extend(bytes.as_ref());
     let checksum = crc(records.get(checked_from..).unwrap_or_default());
     if let Some(place) = records.get_mut(checksum_at..checked_from) {
         place.copy_from_slice(&checksum.to_le_bytes());
@@ -213,10 +214,12 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::pipeline::document::Form;
 
     fn document(bytes: &[u8], value: Value) -> Document {
         Document {
             bytes: bytes.into(),
+            form: Form::Segment,
             trace_id: TraceId::from_bytes([1; 16]),
             parent: None,
             arrived: Timestamp::from_micros(1_700_000_000_123_456),

@@ -25,12 +25,39 @@ pub enum Origin {
     Udp,
     /// A request to the TCP side of the X-Ray daemon's port.
     Tcp,
+    /// A request of OpenTelemetry's protocol over HTTP.
+    Otlp,
     /// Made here from the platform's records.
     Platform,
     /// Read from what an earlier process of the sandbox left behind.
     Recovered,
     /// Each further document that cutting one made.
     Part,
+}
+
+/// What SDKs send beside traces, which is passed over: no document, and nothing of a trace is lost with it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Foreign {
+    /// Requests with metrics.
+    Metrics,
+    /// Requests with logs.
+    Logs,
+    /// Spans of traces that were not sampled, sent for figures made elsewhere.
+    UnsampledSpans,
+}
+
+impl Foreign {
+    /// Every kind.
+    const ALL: [Self; 3] = [Self::Metrics, Self::Logs, Self::UnsampledSpans];
+
+    /// The tally's field.
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Metrics => "metrics",
+            Self::Logs => "logs",
+            Self::UnsampledSpans => "unsampled_spans",
+        }
+    }
 }
 
 /// Documents held when it is asked.
@@ -176,6 +203,7 @@ pub struct Tally {
     lanes: PerLane<Column>,
     repeated: u64,
     superseded: u64,
+    passed_over: BTreeMap<Foreign, u64>,
     /// Bytes cut off documents that were too large, by what they were.
     trimmed: BTreeMap<Trimmed, u64>,
     /// Datagrams that the system dropped: outside the sum, for nobody knows what they were.
@@ -197,6 +225,7 @@ impl Tally {
             names,
             repeated: 0,
             superseded: 0,
+            passed_over: BTreeMap::new(),
             trimmed: BTreeMap::new(),
             dropped_by_system: 0,
             flushes: Durations::default(),
@@ -257,6 +286,11 @@ impl Tally {
     /// Open forms of documents were dropped, because the completed form or a newer open one takes their place.
     pub fn superseded(&mut self, documents: u64) {
         self.superseded += documents;
+    }
+
+    /// Something came that is no document of a trace.
+    pub fn passed_over(&mut self, kind: Foreign, times: u64) {
+        *self.passed_over.entry(kind).or_default() += times;
     }
 
     /// Something beside the sum happened so often.
@@ -334,6 +368,11 @@ impl Tally {
         } else {
             self.of(Lane::FIRST).fields(held(Lane::FIRST))
         };
+        let passed_over: Map<String, Value> = Foreign::ALL
+            .iter()
+            .filter_map(|kind| Some((kind.name().into(), (*self.passed_over.get(kind)?).into())))
+            .collect();
+        fields.insert("passed_over".into(), passed_over.into());
         fields.insert("trimmed_bytes".into(), trimmed.into());
         fields.insert("udp_dropped_by_system".into(), self.dropped_by_system.into());
         fields.insert("flush".into(), self.flushes.fields());
@@ -354,6 +393,7 @@ impl Tally {
             "total": received.values().sum::<u64>(),
             "udp": of(Origin::Udp),
             "tcp": of(Origin::Tcp),
+            "otlp": of(Origin::Otlp),
             "part": of(Origin::Part),
         })
     }
@@ -431,7 +471,7 @@ mod tests {
         let fields = Value::Object(tally.fields(|_| held));
         assert_eq!(
             fields["received"],
-            json!({"total": 310, "udp": 10, "tcp": 20, "platform": 40, "recovered": 80, "part": 160})
+            json!({"total": 310, "udp": 10, "tcp": 20, "otlp": 0, "platform": 40, "recovered": 80, "part": 160})
         );
         assert_eq!(fields["shed"], json!({"total": 20, "budget": 19, "overrun": 1}));
         assert_eq!(

@@ -40,6 +40,20 @@ impl FromStr for Loopback {
     }
 }
 
+/// The same, or none where the word is `off`.
+pub(super) struct LoopbackOrOff(pub(super) Option<SocketAddr>);
+
+impl FromStr for LoopbackOrOff {
+    type Err = ();
+
+    fn from_str(text: &str) -> Result<Self, ()> {
+        if text.eq_ignore_ascii_case("off") {
+            return Ok(Self(None));
+        }
+        text.parse().map(|Loopback(address)| Self(Some(address)))
+    }
+}
+
 /// A variable's value unless it is empty.
 pub(super) fn set(vars: &impl Vars, name: &str) -> Option<String> {
     vars.value(name).filter(|value| !value.trim().is_empty())

@@ -19,6 +19,17 @@ pub struct Group<'a> {
 }
 
 impl<'a> Group<'a> {
+    /// A group of no spans yet: a resource and a scope, each with the schema of its attributes.
+    pub fn around([resource, resource_schema]: [&'a [u8]; 2], [scope, scope_schema]: [&'a [u8]; 2]) -> Self {
+        Self {
+            resource,
+            resource_schema,
+            scope,
+            scope_schema,
+            spans: &[],
+        }
+    }
+
     /// Each span's bytes.
     pub fn spans(&self) -> impl Iterator<Item = &'a [u8]> + use<'a> {
         contents(self.spans, 2)

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 
 use model::ids::RequestId;
+use model::otlp::{datagram, request, scan};
 use model::time::Timestamp;
 use model::wire::document_scan::{self, Head, Refusal};
 use model::wire::done;
@@ -10,17 +11,18 @@ use model::wire::oversize;
 use model::wire::udp_frame::{self, Body, FrameError};
 
 use super::super::attach::attach;
-use super::super::document::{Document, Value};
+use super::super::document::{Document, Form, Value};
 use super::super::event::Posted;
 use super::super::sampler::Asked;
+use super::super::span::Export;
 use super::super::spool::Shed;
-use super::super::tally::{Origin, ShedReason, Sign};
+use super::super::tally::{Foreign, Origin, ShedReason, Sign};
 use super::Engine;
 use crate::limits::{HOLD_MAX, OBSERVED_IDS};
 use crate::logging::{Level, Line};
 
 impl Engine {
-    pub(super) fn take_in(&mut self, now: Timestamp, datagrams: Vec<Box<[u8]>>) {
+    pub(super) fn take_in(&mut self, datagrams: Vec<Box<[u8]>>) {
         let origin = Origin::Udp;
         for datagram in datagrams {
             match udp_frame::decode(&datagram) {
@@ -31,13 +33,11 @@ impl Engine {
                     let mut document = datagram.into_vec();
                     document.truncate(end);
                     document.drain(..header);
-                    self.take_document(now, origin, document.into());
+                    self.take_document(origin, document.into());
                 }
-                Ok(Body::Json(body)) => self.take_body(now, origin, body),
-                Ok(Body::OtlpSpans(_)) => {
-                    self.refuse(origin, "otlp_spans", "OTLP over UDP is not supported yet")
-                }
-                Ok(Body::OtlpMetrics(_)) => self.refuse(origin, "otlp_metrics", "metrics are not supported"),
+                Ok(Body::Json(body)) => self.take_body(origin, body),
+                Ok(Body::OtlpSpans(body)) => self.take_requests(body),
+                Ok(Body::OtlpMetrics(_)) => self.tally.passed_over(Foreign::Metrics, 1),
                 Err(FrameError::Empty) => {}
                 Err(error) => self.refuse(origin, frame_reason(error), error.to_string()),
             }
@@ -48,10 +48,13 @@ impl Engine {
         match posted {
             Posted::Documents(documents) => {
                 for document in documents {
-                    self.take_body(now, Origin::Tcp, document.as_bytes());
+                    self.take_body(Origin::Tcp, document.as_bytes());
                 }
             }
             Posted::Asked(asked) => self.count_question(now, asked),
+            Posted::Spans(export) => self.take_export(Origin::Otlp, export),
+            Posted::Damaged(why) => self.refuse(Origin::Otlp, DAMAGED_REQUEST, why),
+            Posted::Foreign(kind) => self.tally.passed_over(kind, 1),
         }
     }
 
@@ -66,6 +69,44 @@ impl Engine {
         if let Some(cause) = cause {
             let line = Line::new(Level::Warn, "X-Ray does not answer the function's sampler");
             self.notice(now, "sampling", line.with("cause", cause));
+        }
+    }
+
+    /// Requests of OTLP in a datagram: what is behind `T1U` was not sampled, and is sent by SDKs for figures alone.
+    fn take_requests(&mut self, body: &[u8]) {
+        for part in datagram::parts(body) {
+            match part.request {
+                Some(request) if request::check(&request).is_err() => {
+                    self.refuse(
+                        Origin::Udp,
+                        DAMAGED_REQUEST,
+                        "not an OTLP request, or one cut short",
+                    );
+                }
+                Some(request) if part.is_sampled => {
+                    self.take_export(Origin::Udp, Export::read(&request));
+                }
+                Some(request) => {
+                    let spans = request::groups(&request).map(|group| group.spans().count());
+                    let spans = u64::try_from(spans.sum::<usize>()).unwrap_or(u64::MAX);
+                    self.tally.passed_over(Foreign::UnsampledSpans, spans);
+                }
+                None => self.refuse(Origin::Udp, DAMAGED_REQUEST, "not base64 behind T1S or T1U"),
+            }
+        }
+    }
+
+    fn take_export(&mut self, origin: Origin, export: Export) {
+        for refusal in export.refused {
+            self.refuse(origin, span_refusal_reason(refusal), refusal.to_string());
+        }
+        for span in export.spans {
+            self.tally.received(origin, 1);
+            if self.repeats.is_repeat(&span.bytes) {
+                self.tally.repeated(1);
+            } else {
+                self.keep(span.head, span.bytes, Form::Span(span.surroundings));
+            }
         }
     }
 
@@ -88,7 +129,7 @@ impl Engine {
         self.notice(now, "dropped_by_system", line.with("datagrams", datagrams));
     }
 
-    fn take_body(&mut self, now: Timestamp, origin: Origin, body: &[u8]) {
+    fn take_body(&mut self, origin: Origin, body: &[u8]) {
         if may_be_done(body)
             && let Some(request) = done::decode(body)
         {
@@ -97,14 +138,14 @@ impl Engine {
         }
         let (documents, refusal) = document_scan::split(body);
         for document in documents {
-            self.take_document(now, origin, document.into());
+            self.take_document(origin, document.into());
         }
         if let Some(refusal) = refusal {
             self.refuse(origin, refusal_reason(refusal), refusal.to_string());
         }
     }
 
-    fn take_document(&mut self, now: Timestamp, origin: Origin, document: Cow<'_, [u8]>) {
+    fn take_document(&mut self, origin: Origin, document: Cow<'_, [u8]>) {
         let taken = match document_scan::scan(&document) {
             Ok(_) if self.repeats.is_repeat(&document) => {
                 self.tally.received(origin, 1);
@@ -113,10 +154,10 @@ impl Engine {
             }
             Ok(head) => {
                 self.tally.received(origin, 1);
-                self.keep(now, head, document);
+                self.keep(head, document.into_owned(), Form::Segment);
                 Ok(())
             }
-            Err(Refusal::TooLarge) => self.take_in_parts(now, origin, &document),
+            Err(Refusal::TooLarge) => self.take_in_parts(origin, &document),
             Err(refusal) => Err(refusal),
         };
         if let Err(refusal) = taken {
@@ -125,7 +166,7 @@ impl Engine {
     }
 
     /// A document over X-Ray's size leaves as several.
-    fn take_in_parts(&mut self, now: Timestamp, origin: Origin, document: &[u8]) -> Result<(), Refusal> {
+    fn take_in_parts(&mut self, origin: Origin, document: &[u8]) -> Result<(), Refusal> {
         let cut = oversize::cut(document)?;
         self.tally.received(origin, 1);
         if self.repeats.is_repeat(document) {
@@ -141,7 +182,7 @@ impl Engine {
         }
         for part in cut.parts {
             match document_scan::scan(&part) {
-                Ok(head) => self.keep(now, head, part.into_vec().into()),
+                Ok(head) => self.keep(head, part.into_vec(), Form::Segment),
                 // The cutter's promise, broken: counted like everything else.
                 Err(refusal) => self.tally.rejected(refusal_reason(refusal)),
             }
@@ -159,10 +200,12 @@ impl Engine {
     }
 
     /// Holds a document that was judged good.
-    fn keep(&mut self, now: Timestamp, head: Head, bytes: Cow<'_, [u8]>) {
+    fn keep(&mut self, head: Head, bytes: Vec<u8>, form: Form) {
+        let now = self.now;
         let mut document = Document {
             value: Value::of(&head, &bytes),
-            bytes: bytes.into_owned(),
+            bytes,
+            form,
             trace_id: head.trace_id,
             parent: head.parent.clone(),
             arrived: now,
@@ -249,7 +292,7 @@ impl Engine {
         let is_due = |document: &Document| document.trace_id == trace && (!is_shared || is_own(document));
         self.spool.release(is_due, |document| {
             if !document.is_noted
-                && let Ok(head) = document_scan::scan(&document.bytes)
+                && let Some(head) = document.look()
             {
                 let nested = head
                     .has_subsegments
@@ -299,6 +342,21 @@ const fn frame_reason(error: FrameError) -> &'static str {
         FrameError::NoHeader => "no_header",
         FrameError::BadHeader => "bad_header",
         FrameError::NoBody => "no_body",
+    }
+}
+
+/// A request of OTLP that cannot be read: nobody knows how many spans it had.
+const DAMAGED_REQUEST: &str = "otlp_damaged";
+
+const fn span_refusal_reason(refusal: scan::Refusal) -> &'static str {
+    match refusal {
+        scan::Refusal::TooLarge => "span_too_large",
+        scan::Refusal::Damaged => "span_damaged",
+        scan::Refusal::NotUtf8 => "span_not_utf8",
+        scan::Refusal::TooDeep => "span_too_deep",
+        scan::Refusal::BadTraceId => "span_bad_trace_id",
+        scan::Refusal::BadSpanId => "span_bad_span_id",
+        scan::Refusal::BadParentId => "span_bad_parent_id",
     }
 }
 

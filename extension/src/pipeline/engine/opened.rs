@@ -82,7 +82,7 @@ impl Engine {
         }
         let documents = self.evidence.take(trace).into_iter().map(|(_, mut document)| {
             if !document.is_noted
-                && let Ok(head) = document_scan::scan(&document.bytes)
+                && let Some(head) = document.look()
             {
                 invocation
                     .observed

@@ -6,7 +6,7 @@ use model::wire::segment_document::SegmentDocument;
 use model::wire::telemetry::{Report, Status};
 
 use super::super::attach::attach;
-use super::super::document::{Document, Value};
+use super::super::document::{Document, Form, Value};
 use super::super::evidence::Closing;
 use super::super::failure::{Failure, FailureKind, is_memory_full};
 use super::super::identity::Occasion;
@@ -145,6 +145,7 @@ impl Engine {
             let shed = self.spool.push(
                 Document {
                     bytes,
+                    form: Form::Segment,
                     trace_id: segment.trace_id,
                     parent: None,
                     arrived: now,

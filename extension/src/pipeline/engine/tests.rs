@@ -14,4 +14,5 @@ mod records;
 mod reporting;
 mod shutdown;
 mod signs;
+mod spans;
 mod spilling;

@@ -7,10 +7,12 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::limits::DOCUMENT_OVERHEAD;
+use crate::pipeline::document::Form;
 
 fn document(size: usize, mark: u8) -> Document {
     Document {
         bytes: vec![mark; size],
+        form: Form::Segment,
         trace_id: TraceId::from_bytes([mark; 16]),
         parent: None,
         arrived: Timestamp::from_micros(i64::from(mark)),

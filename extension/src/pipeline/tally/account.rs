@@ -108,6 +108,7 @@ impl Account<'_> {
                 "total": self.received_total(),
                 "udp": self.received(Origin::Udp),
                 "tcp": self.received(Origin::Tcp),
+                "otlp": self.received(Origin::Otlp),
                 "platform": self.received(Origin::Platform),
                 "recovered": self.received(Origin::Recovered),
                 "part": self.received(Origin::Part),

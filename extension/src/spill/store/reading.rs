@@ -4,14 +4,13 @@ use std::ops::{ControlFlow, Range};
 use std::os::unix::fs::FileExt;
 
 use model::size::ByteCount;
-use model::wire::document_scan::scan;
 
 use super::super::chunk::{Chunk, look_through, number};
 use super::{Out, Store};
 use crate::limits::SPILL_LOOK_MAX;
 use crate::pipeline::document::Document;
 use crate::pipeline::filing::Filed;
-use crate::pipeline::spill_record::{Found, SETTLED, STATE_AT, Stored};
+use crate::pipeline::spill_record::{Found, SETTLED, STATE_AT};
 use crate::pipeline::spool::{BatchLimits, Order};
 
 /// How much of the files is read.
@@ -43,10 +42,12 @@ impl Reading<'_> {
         }
         let is_new = place.start >= chunk.counted_to;
         let document = match found {
-            Found::Waits(stored) => match revive(&stored) {
-                Some(document) => Some(document),
-                None => self.count_damage(is_new),
-            },
+            Found::Waits(stored) => {
+                match Document::from_file(stored.document, stored.value, stored.arrived) {
+                    Some(document) => Some(document),
+                    None => self.count_damage(is_new),
+                }
+            }
             Found::Damaged => self.count_damage(is_new),
             Found::Settled | Found::DamagedOn => None,
         };
@@ -174,17 +175,4 @@ impl Store {
             }
         }
     }
-}
-
-/// A document as it was written. None if it is not one that was ever taken in.
-fn revive(stored: &Stored<'_>) -> Option<Document> {
-    let head = scan(stored.document).ok()?;
-    Some(Document {
-        bytes: stored.document.into(),
-        trace_id: head.trace_id,
-        parent: head.parent,
-        arrived: stored.arrived,
-        is_noted: true,
-        value: stored.value,
-    })
 }

@@ -10,7 +10,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::limits::{SPILL_LIMIT, SPILL_LOOK_MAX, SPILL_RESERVE_MAX, SPILL_RESERVE_SHARE};
-use crate::pipeline::document::{ByValue, Document};
+use crate::pipeline::document::{ByValue, Document, Form};
 use crate::pipeline::spill_record::{self, SETTLED, STATE_AT};
 use crate::pipeline::spool::{BatchLimits, Held, Order};
 use crate::spill::temporary::Temporary;
@@ -47,6 +47,7 @@ fn sized(id: u64, value: Value, padding: usize) -> Document {
     Document {
         trace_id: scan(text.as_bytes()).unwrap().trace_id,
         bytes: text.into_bytes(),
+        form: Form::Segment,
         parent: None,
         arrived: Timestamp::from_millis(5),
         is_noted: true,

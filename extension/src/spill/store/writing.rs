@@ -56,11 +56,12 @@ impl Store {
     }
 
     fn append(&mut self, document: Held, row: &mut Row, filed: &mut Filed) {
-        if self.is_off || document.bytes.len() > SPILL_DOCUMENT_MAX {
+        let length = spill_record::length(&document);
+        if self.is_off || length > spill_record::HEAD_BYTES + SPILL_DOCUMENT_MAX {
             filed.refused.push(document);
             return;
         }
-        let length = number(spill_record::length(&document));
+        let length = number(length);
         let with_it = number(row.records.len()) + length;
         let is_full = with_it > number(SPILL_IO_MAX)
             || row.base + with_it > self.chunk_bytes

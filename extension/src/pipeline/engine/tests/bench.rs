@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 
 use super::super::{Config, Engine, Outbound};
 use crate::logging::Line;
+use crate::pipeline::document::Form;
 use crate::pipeline::event::{Effect, Event, Stopping};
 use crate::pipeline::filing::Filing;
 use crate::pipeline::flush::Mode;
@@ -22,6 +23,7 @@ use crate::pipeline::memory::{Process, Reading};
 use crate::pipeline::metrics::{MetricsFormat, OwnInit};
 use crate::pipeline::outcome::{Answered, Failure, FailureKind, Outcome, Unprocessed};
 use crate::pipeline::platform::Function;
+use crate::pipeline::span::Surroundings;
 use crate::pipeline::spool::Batch;
 use crate::spill::store::Store;
 use crate::spill::temporary::Temporary;
@@ -301,8 +303,10 @@ impl Bench {
             return false;
         };
         for document in batch.documents.iter() {
-            self.delivered
-                .push(serde_json::from_slice(&document.bytes).unwrap());
+            self.delivered.push(match &document.form {
+                Form::Segment => serde_json::from_slice(&document.bytes).unwrap(),
+                Form::Span(surroundings) => told(&document.bytes, surroundings),
+            });
         }
         let documents = batch.documents.len();
         drop(batch);
@@ -398,6 +402,14 @@ impl Bench {
             .map(|part| part["name"].as_str().unwrap().to_owned())
             .collect()
     }
+}
+
+/// A span in words that segments have.
+fn told(span: &[u8], surroundings: &Surroundings) -> Value {
+    let span = model::otlp::decode::span(span).unwrap();
+    let schema = String::from_utf8_lossy(surroundings.group().resource_schema);
+    let parent = span.parent.map(|id| id.to_string());
+    json!({ "name": span.name, "id": span.span_id.to_string(), "parent_id": parent, "schema": schema })
 }
 
 pub(super) fn subsegment(id: &str, parent: &str, more: Value) -> String {

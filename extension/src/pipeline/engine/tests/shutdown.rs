@@ -186,12 +186,12 @@ fn the_tally_tells_every_document_by_reason() {
     let fields = Value::Object(line.fields);
     assert_eq!(
         fields["received"],
-        json!({ "total": 6, "udp": 4, "tcp": 0, "platform": 2, "recovered": 0, "part": 0 })
+        json!({ "total": 6, "udp": 4, "tcp": 0, "otlp": 0, "platform": 2, "recovered": 0, "part": 0 })
     );
     assert_eq!(fields["sent"], 3);
     assert_eq!(
         fields["rejected"],
-        json!({ "total": 3, "not_json": 1, "empty_array": 1, "otlp_spans": 1 })
+        json!({ "total": 3, "not_json": 1, "empty_array": 1, "otlp_damaged": 1 })
     );
     assert_eq!(
         (&fields["held"], &fields["shed"]["total"]),
