@@ -8,15 +8,19 @@
 //! - Nothing is opened before the first batch.
 //! - Nothing blocks: where the system takes no more, the rest of the batch is given back when the wait is over.
 
+use std::borrow::Borrow;
 use std::io;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
 use model::limits::DATAGRAM_MAX_BYTES;
+use model::otlp::datagram;
 use model::wire::udp_frame::HEADER;
 use tokio::net::UdpSocket;
 
+use crate::pipeline::document::{Document, Form};
 use crate::pipeline::outcome::{Answered, Failure, FailureKind, Outcome, Unprocessed, Unreached};
+use crate::pipeline::span;
 
 #[derive(Debug, thiserror::Error)]
 #[error(
@@ -47,7 +51,7 @@ impl DaemonSender {
     }
 
     /// Hands one batch to the system, within the wait.
-    pub async fn send(&mut self, documents: &[impl AsRef<[u8]>], wait: Duration) -> Outcome {
+    pub async fn send(&mut self, documents: &[impl Borrow<Document>], wait: Duration) -> Outcome {
         let mut unprocessed = Vec::new();
         let mut sent = 0;
         let sending = self.send_all(documents, &mut sent, &mut unprocessed);
@@ -86,7 +90,7 @@ impl DaemonSender {
     /// Counts in `sent` the documents that are done with.
     async fn send_all(
         &mut self,
-        documents: &[impl AsRef<[u8]>],
+        documents: &[impl Borrow<Document>],
         sent: &mut usize,
         unprocessed: &mut Vec<Unprocessed>,
     ) -> io::Result<()> {
@@ -95,10 +99,18 @@ impl DaemonSender {
             None => connect(self.address)?,
         };
         let socket = self.socket.insert(socket);
-        for (place, document) in documents.iter().enumerate() {
+        for (place, document) in documents.iter().map(Borrow::borrow).enumerate() {
             self.datagram.clear();
             self.datagram.extend_from_slice(HEADER);
-            self.datagram.extend_from_slice(document.as_ref());
+            match &document.form {
+                Form::Segment => self.datagram.extend_from_slice(&document.bytes),
+                // As AWS's own layers have it: the daemon passes it on, and X-Ray reads it.
+                Form::Span(surroundings) => {
+                    let request = span::alone(&document.bytes, surroundings);
+                    self.datagram
+                        .extend_from_slice(datagram::write(&request).as_bytes());
+                }
+            }
             if self.datagram.len() > DATAGRAM_MAX_BYTES {
                 unprocessed.push(Unprocessed {
                     document: Some(place),
@@ -153,6 +165,7 @@ mod tests {
     use std::net::UdpSocket as Plain;
 
     use super::*;
+    use crate::outbound::segments::tests::{span, text};
     use model::wire::udp_frame::{Body, decode};
 
     const WAIT: Duration = Duration::from_secs(5);
@@ -184,17 +197,40 @@ mod tests {
     async fn each_document_is_a_datagram_as_the_sdks_send_it() {
         let (receiver, address) = receiver();
         let mut sender = DaemonSender::new(address);
-        let answered = answered(sender.send(&[r#"{"a":1}"#, r#"{"b":2}"#], WAIT).await);
+        let answered = answered(sender.send(&[r#"{"a":1}"#, r#"{"b":2}"#].map(text), WAIT).await);
         assert_eq!((answered.documents, answered.unprocessed), (2, Vec::new()));
         assert_eq!(received(&receiver), r#"{"a":1}"#);
         assert_eq!(received(&receiver), r#"{"b":2}"#);
     }
 
     #[tokio::test]
+    async fn a_span_is_sent_as_awss_layers_send_it_with_all_that_it_came_with() {
+        let (receiver, address) = receiver();
+        let document = span(1, |_| ());
+        let sent = DaemonSender::new(address)
+            .send(std::slice::from_ref(&document), WAIT)
+            .await;
+        assert_eq!(answered(sent).unprocessed, Vec::new());
+        let mut datagram = vec![0; DATAGRAM_MAX_BYTES];
+        let length = receiver.recv(&mut datagram).unwrap();
+        let Ok(Body::OtlpSpans(body)) = decode(&datagram[..length]) else {
+            panic!("{}", String::from_utf8_lossy(&datagram[..length]));
+        };
+        assert!(body.starts_with(b"T1S"));
+        let parts: Vec<_> = datagram::parts(body)
+            .into_iter()
+            .into_iter()
+            .map(|part| part.request.unwrap().to_vec())
+            .collect();
+        assert_eq!(parts, [document.filed().into_owned()]);
+    }
+
+    #[tokio::test]
     async fn what_no_datagram_carries_is_refused_and_the_largest_that_one_carries_is_sent() {
         let (receiver, address) = receiver();
         let most = DATAGRAM_MAX_BYTES - HEADER.len();
-        let documents = ["x".repeat(most + 1), "y".repeat(most)];
+        let texts = ["x".repeat(most + 1), "y".repeat(most)];
+        let documents: Vec<Document> = texts.iter().map(|body| text(body)).collect();
         let answered = answered(DaemonSender::new(address).send(&documents, WAIT).await);
         let refused: Vec<_> = answered
             .unprocessed
@@ -202,15 +238,15 @@ mod tests {
             .map(|item| (item.document, item.retriable))
             .collect();
         assert_eq!(refused, [(Some(0), false)]);
-        assert_eq!(received(&receiver), documents[1]);
+        assert_eq!(received(&receiver), texts[1]);
     }
 
     #[tokio::test]
     async fn where_nobody_listens_nothing_counts_as_sent() {
-        for documents in [&["{}"][..], &["{}", "{}", "{}"]] {
+        for documents in [1, 3].map(|count| vec![text("{}"); count]) {
             let (receiver, address) = receiver();
             drop(receiver);
-            let outcome = DaemonSender::new(address).send(documents, WAIT).await;
+            let outcome = DaemonSender::new(address).send(&documents, WAIT).await;
             let Outcome::Failed(failure) = outcome else {
                 panic!("{outcome:?}");
             };
@@ -231,10 +267,13 @@ mod tests {
         let (receiver, address) = receiver();
         drop(receiver);
         let mut sender = DaemonSender::new(address);
-        assert!(matches!(sender.send(&["{}"], WAIT).await, Outcome::Failed(_)));
+        assert!(matches!(
+            sender.send(&[text("{}")], WAIT).await,
+            Outcome::Failed(_)
+        ));
         let receiver = Plain::bind(address).unwrap();
         receiver.set_read_timeout(Some(WAIT)).unwrap();
-        assert_eq!(answered(sender.send(&["{}"], WAIT).await).taken(), 1);
+        assert_eq!(answered(sender.send(&[text("{}")], WAIT).await).taken(), 1);
         assert_eq!(received(&receiver), "{}");
     }
 }

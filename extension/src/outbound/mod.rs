@@ -26,6 +26,8 @@ pub mod answer;
 
 pub mod settle;
 
+pub mod segments;
+
 pub mod error;
 
 pub mod xray;

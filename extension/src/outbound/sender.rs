@@ -9,6 +9,7 @@ use super::daemon::DaemonSender;
 use super::stdout::StdoutSender;
 use super::xray::XraySender;
 use crate::pipeline::outcome::Outcome;
+use crate::pipeline::spool::Held;
 
 /// See the module.
 #[derive(Debug)]
@@ -22,12 +23,13 @@ pub enum Sender {
 }
 
 impl Sender {
-    /// Sends one batch and waits at most `wait` for what becomes of it. `now` is the wall clock.
-    pub async fn send(&mut self, documents: &[impl AsRef<[u8]>], now: Timestamp, wait: Duration) -> Outcome {
+    /// Sends one batch, each in the words of its destination, and waits at most `wait` for what becomes of it. `now` is
+    /// the wall clock.
+    pub async fn send(&mut self, batch: &[Held], now: Timestamp, wait: Duration) -> Outcome {
         match self {
-            Self::Xray(sender) => sender.send(documents, now, wait).await,
-            Self::Daemon(sender) => sender.send(documents, wait).await,
-            Self::Stdout(sender) => sender.send(documents, wait).await,
+            Self::Xray(sender) => sender.send_batch(batch, now, wait).await,
+            Self::Daemon(sender) => sender.send(batch, wait).await,
+            Self::Stdout(sender) => sender.send(batch, wait).await,
         }
     }
 

@@ -1,17 +1,22 @@
 //! Writes documents into the log, a line of JSON for each: for log pipelines, and to be delivered later.
 //!
-//! A line is `{"fluoroscope":"document","document":{…}}`. Lambda cuts lines at 256 KB; no document is over 64 KB.
+//! A line is `{"fluoroscope":"document","document":{…}}`, whose document is one for X-Ray's PutTraceSegments.
+//! Lambda cuts lines at 256 KB; no document is over 64 KB.
 //!
 //! Standard output is a pipe whose reader may stall, and what is written to it must block (others share it), so a
 //! thread of the runtime's writes, and a stall costs this outbound alone. A write that the wait is over for is not
 //! known to be made: its documents are given back, and may be there twice.
 
+use std::borrow::Borrow;
 use std::io::Write;
 use std::time::Duration;
 
+use model::otlp::to_segment::Options;
 use tokio::task::JoinHandle;
 
 use super::limits::READ_WAIT;
+use super::segments::{Texts, once_each};
+use crate::pipeline::document::Document;
 use crate::pipeline::outcome::{Answered, Failure, FailureKind, Outcome, Unreached};
 
 const BEFORE: &[u8] = br#"{"fluoroscope":"document","document":"#;
@@ -28,12 +33,23 @@ struct WriteError<'a> {
 pub struct StdoutSender {
     /// A write that was not finished in its time.
     stalled: Option<JoinHandle<std::io::Result<()>>>,
+    /// How spans are said in X-Ray's words.
+    options: Options,
 }
 
 impl StdoutSender {
+    /// Translates spans as the operator wants them.
+    #[must_use]
+    pub fn translating(mut self, options: Options) -> Self {
+        self.options = options;
+        self
+    }
+
     /// Writes one batch, within the wait.
-    pub async fn send(&mut self, documents: &[impl AsRef<[u8]>], wait: Duration) -> Outcome {
-        let text = lines(documents);
+    pub async fn send(&mut self, batch: &[impl Borrow<Document>], wait: Duration) -> Outcome {
+        let texts = Texts::of(batch, &self.options);
+        let text = lines(texts.all());
+        let untold = once_each(texts.untold, batch.len());
         let writing = async {
             if let Some(stalled) = &mut self.stalled {
                 let _ = stalled.await;
@@ -57,8 +73,8 @@ impl StdoutSender {
                 self.stalled = None;
                 match written {
                     Ok(Ok(())) => Outcome::Answered(Answered {
-                        documents: documents.len(),
-                        unprocessed: Vec::new(),
+                        documents: batch.len(),
+                        unprocessed: untold,
                     }),
                     Ok(Err(error)) => failed(FailureKind::Unreachable(Unreached::Other), &error.to_string()),
                     Err(error) => failed(FailureKind::Unsendable, &error.to_string()),

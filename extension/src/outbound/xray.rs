@@ -9,9 +9,11 @@
 //! - After any failure the next call opens a connection of its own.
 //! - What must not be counted twice is not sent again after a connection that failed.
 
+use std::borrow::Borrow;
 use std::time::Duration;
 
 use bytes::Bytes;
+use model::otlp::to_segment::Options;
 use model::time::Timestamp;
 use model::wire::call_body::put_trace_segments;
 use model::wire::sampling::{GET_SAMPLING_RULES_PATH, GET_SAMPLING_TARGETS_PATH, is_rules, is_targets};
@@ -30,8 +32,10 @@ use super::error::SendError;
 use super::limits::{
     ANSWER_MAX_BYTES, ATTEMPT_WAIT, OLDER_CONNECTION_SHARE, READ_TURNS, READ_WAIT, SECOND_ATTEMPT_MIN,
 };
+use super::segments::{Texts, once_each};
 use super::settle::settle;
 use super::signing::{Post, Signer};
+use crate::pipeline::document::{Document, Form};
 use crate::pipeline::outcome::{Answered, Failure, Outcome};
 
 /// The one sender of a process.
@@ -44,6 +48,8 @@ pub struct XraySender {
     /// How far X-Ray's clock was ahead of ours when a signature was last refused for it, in microseconds.
     ahead_micros: i64,
     attempt_wait: Duration,
+    /// How spans are said in X-Ray's words.
+    options: Options,
 }
 
 /// An operation of X-Ray.
@@ -112,6 +118,7 @@ impl XraySender {
             signer,
             ahead_micros: 0,
             attempt_wait: ATTEMPT_WAIT,
+            options: Options::default(),
         }
     }
 
@@ -127,9 +134,54 @@ impl XraySender {
         &self.endpoint
     }
 
+    /// Translates spans as the operator wants them.
+    #[must_use]
+    pub fn translating(mut self, options: Options) -> Self {
+        self.options = options;
+        self
+    }
+
     /// Sends one batch and waits at most `wait` for X-Ray's judgement. `now` is the wall clock.
     ///
-    /// The engine cuts batches: at most 50 documents, each UTF-8.
+    /// A batch whose spans are too many texts leaves in several calls; what no call was tried for is given back.
+    pub async fn send_batch(
+        &mut self,
+        batch: &[impl Borrow<Document> + AsRef<[u8]>],
+        now: Timestamp,
+        wait: Duration,
+    ) -> Outcome {
+        let mut documents = batch.iter().map(Borrow::borrow);
+        if documents.all(|document| document.form == Form::Segment) {
+            return self.send(batch, now, wait).await;
+        }
+        let deadline = Deadline::starting(now, wait);
+        let options = std::mem::take(&mut self.options);
+        let mut texts = Texts::of(batch, &options);
+        self.options = options;
+        let mut unprocessed = std::mem::take(&mut texts.untold);
+        for (call, range) in texts.calls() {
+            match self.send(call, deadline.now(), deadline.left()).await {
+                Outcome::Answered(answered) => {
+                    unprocessed.extend(texts.attributed(&range, answered.unprocessed));
+                }
+                Outcome::Failed(failure) if range.start == 0 && unprocessed.is_empty() => {
+                    return Outcome::Failed(failure);
+                }
+                Outcome::Failed(_) => {
+                    unprocessed.extend(texts.left(range.start));
+                    break;
+                }
+            }
+        }
+        Outcome::Answered(Answered {
+            documents: batch.len(),
+            unprocessed: once_each(unprocessed, batch.len()),
+        })
+    }
+
+    /// Sends the texts of one call.
+    ///
+    /// At most 50 of them, each UTF-8.
     pub async fn send(&mut self, documents: &[impl AsRef<[u8]>], now: Timestamp, wait: Duration) -> Outcome {
         if documents.is_empty() {
             return Outcome::Answered(Answered::default());

@@ -14,6 +14,7 @@ use crate::pipeline::outcome::{FailureKind, Retry, Unprocessed, Unreached};
 mod answers;
 mod clock;
 mod renewal;
+mod spans;
 mod thaw;
 
 const LONG: Duration = Duration::from_secs(20);

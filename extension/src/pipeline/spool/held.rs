@@ -1,5 +1,6 @@
 //! A document as the lanes share it: its bytes once, and who still has it.
 
+use std::borrow::Borrow;
 use std::ops::Deref;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
@@ -82,6 +83,12 @@ impl Deref for Held {
     type Target = Document;
 
     fn deref(&self) -> &Document {
+        &self.0.document
+    }
+}
+
+impl Borrow<Document> for Held {
+    fn borrow(&self) -> &Document {
         &self.0.document
     }
 }
