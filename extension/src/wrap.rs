@@ -11,6 +11,8 @@ use crate::logging::{Level, Line};
 use crate::proxy::probe;
 use crate::settings::{Settings, Vars};
 
+const OTLP_ENDPOINT: &str = "OTEL_EXPORTER_OTLP_ENDPOINT";
+
 /// Lines that set the variables, and what is to be said about them.
 pub fn lines(vars: &impl Vars) -> (String, Option<Line>) {
     let (settings, _) = Settings::read(vars);
@@ -28,8 +30,10 @@ pub fn lines(vars: &impl Vars) -> (String, Option<Line>) {
             &reachable(settings.udp_address).to_string(),
         );
     }
-    if is_unset(vars, "OTEL_EXPORTER_OTLP_ENDPOINT") {
-        put("OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:4318");
+    if let Some(otlp) = settings.otlp_address
+        && is_unset(vars, OTLP_ENDPOINT)
+    {
+        put(OTLP_ENDPOINT, &format!("http://{otlp}"));
     }
     let (Some(proxy), Some(runtime_api)) = (&settings.proxy, &settings.sandbox.runtime_api) else {
         return (lines, None);
@@ -137,6 +141,10 @@ mod tests {
         assert_eq!(told(chosen).0, "");
         let moved = told([("FLUOROSCOPE_UDP_ADDRESS", "0.0.0.0:2345")]).0;
         assert!(moved.contains("'127.0.0.1:2345'"), "{moved}");
+        let moved = told([("FLUOROSCOPE_OTLP_ADDRESS", "127.0.0.1:2345")]).0;
+        assert!(moved.contains("'http://127.0.0.1:2345'"), "{moved}");
+        let closed = told([("FLUOROSCOPE_OTLP_ADDRESS", "off")]).0;
+        assert!(!closed.contains("OTEL"), "{closed}");
     }
 
     #[test]

@@ -55,9 +55,11 @@ impl Lab {
         let xray = backend::serve(any_port, Limits::default())
             .await
             .expect("loopback has a free port");
+        let udp = own_udp_address();
         let mut config = Config::new("orders", FunctionCommand::new(binary("scripted-function")))
             .with_extension(binary("fluoroscope-extension"))
-            .with_variable("FLUOROSCOPE_UDP_ADDRESS", own_udp_address().to_string())
+            .with_variable("FLUOROSCOPE_UDP_ADDRESS", udp.to_string())
+            .with_variable("FLUOROSCOPE_OTLP_ADDRESS", otlp_address(udp).to_string())
             .with_variable("AWS_ENDPOINT_URL_XRAY", xray.url());
         change(&mut config);
         let environment = Environment::start(config).await.expect("the environment starts");
@@ -305,4 +307,9 @@ pub fn own_udp_address() -> SocketAddr {
     let second = high & 0x3f | 0x40 | if page == 1 { 0x80 } else { 0 };
     // 127.0.x.y is left to everybody else.
     SocketAddr::from((Ipv4Addr::new(127, second, low, last), 2000))
+}
+
+/// Where spans are received beside this address of datagrams.
+pub fn otlp_address(udp: SocketAddr) -> SocketAddr {
+    SocketAddr::new(udp.ip(), 4318)
 }

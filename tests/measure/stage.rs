@@ -106,6 +106,7 @@ impl Stage {
         let mut config = Config::new("orders", FunctionCommand::new(plan.function()?))
             .with_extension(extension)
             .with_variable("FLUOROSCOPE_UDP_ADDRESS", udp.to_string())
+            .with_variable("FLUOROSCOPE_OTLP_ADDRESS", lab::otlp_address(udp).to_string())
             .with_variable("AWS_ENDPOINT_URL_XRAY", &url)
             // The same for the peer, which takes OTLP and sends nothing else.
             .with_variable("LAMBDA_OTEL_RECEIVER_HTTP_PORT", otlp.port().to_string())

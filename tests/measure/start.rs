@@ -5,6 +5,8 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::Instant;
 
+use tests::lab;
+
 use crate::Outcome;
 use crate::api::{Api, Call};
 use crate::plan::Plan;
@@ -70,8 +72,9 @@ impl Starts {
     }
 }
 
-/// The variables that Lambda sets for an extension, and none of ours but the address: no port is taken twice.
+/// The variables that Lambda sets for an extension, and none of ours but the addresses: no port is taken twice.
 pub(crate) fn command(api: &Api, program: &Path) -> Command {
+    let udp = stage::udp_address();
     let mut command = Command::new(program);
     command
         .env_clear()
@@ -88,7 +91,8 @@ pub(crate) fn command(api: &Api, program: &Path) -> Command {
         )
         .env("PATH", "/usr/local/bin:/usr/bin:/bin:/opt/bin")
         .env("TZ", ":UTC")
-        .env("FLUOROSCOPE_UDP_ADDRESS", stage::udp_address().to_string())
+        .env("FLUOROSCOPE_UDP_ADDRESS", udp.to_string())
+        .env("FLUOROSCOPE_OTLP_ADDRESS", lab::otlp_address(udp).to_string())
         .env("LAMBDA_OTEL_EXPORTER_ENDPOINT", "http://127.0.0.1:9")
         .stdin(Stdio::null())
         .stdout(Stdio::null())

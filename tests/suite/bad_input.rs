@@ -1,5 +1,9 @@
 //! Every bad input gets its reason and loses nothing else.
 
+use model::ids::{SegmentId, TraceId};
+use model::otlp::request::{Group, Writer};
+use model::otlp::span::Span;
+use model::otlp::{datagram, encode};
 use serde_json::json;
 use tests::lab::Lab;
 use tests::script::Script;
@@ -8,6 +12,17 @@ const FRAME: &str = "{\"format\":\"json\",\"version\":1}\n";
 
 fn framed(body: &str) -> String {
     format!("{FRAME}{body}")
+}
+
+/// A datagram's body with one span.
+fn span(id: [u8; 8]) -> String {
+    let span = Span::new(TraceId::from_bytes([7; 16]), SegmentId::from_bytes(id));
+    let mut bytes = Vec::new();
+    encode::span(&span, &mut bytes);
+    let mut request = Writer::default();
+    request.begin(&Group::around([&[], &[]], [&[], &[]]));
+    request.span(&bytes);
+    datagram::write(&request.finish())
 }
 
 // A document over 64 KB is larger than any datagram, so it cannot come this way: the engine's own tests judge one.
@@ -34,13 +49,14 @@ async fn each_bad_input_is_counted_by_reason_and_its_neighbours_arrive() {
             framed(&format!(r#"{{"name":"x","parent_id":"xyz",{ids}}}"#)),
         ),
         ("bad_name", framed(&format!(r#"{{"name":"",{ids}}}"#))),
-        ("otlp_spans", framed("T1SAAAA")),
-        ("otlp_metrics", framed("M1AAAA")),
+        ("otlp_damaged", framed("T1S of something else")),
+        ("span_bad_span_id", framed(&span([0; 8]))),
     ];
     let mut script = Script::new().subsegment("00000000000000a1", "before");
     for (_, datagram) in &bad {
         script = script.datagram(datagram);
     }
+    let script = script.datagram(&framed("M1AAAA"));
     let not_utf8 = [FRAME.as_bytes(), b"{\"name\":\"\xff\"}"].concat();
     let script = script
         .datagram(&framed("T1UAAAA"))
@@ -51,7 +67,7 @@ async fn each_bad_input_is_counted_by_reason_and_its_neighbours_arrive() {
     lab.succeed(&script).await;
     let finished = lab.finish().await;
     for (reason, _) in &bad {
-        let times = if *reason == "otlp_spans" { 2 } else { 1 }; // sampled and unsampled
+        let times = if *reason == "otlp_damaged" { 2 } else { 1 }; // sampled and unsampled
         assert_eq!(
             finished.count(&format!("/rejected/{reason}")),
             times,
@@ -60,6 +76,7 @@ async fn each_bad_input_is_counted_by_reason_and_its_neighbours_arrive() {
         );
     }
     assert_eq!(finished.count("/rejected/not_utf8"), 1, "{}", finished.tally);
+    assert_eq!(finished.count("/passed_over/metrics"), 1, "{}", finished.tally);
     assert_eq!(
         finished.count("/rejected/total"),
         bad.len() as u64 + 2,

@@ -91,9 +91,10 @@ async fn without_the_proxy_the_wrapper_names_us_as_the_daemon_and_leaves_the_run
     lab.succeed(&call()).await;
     let ours = variable(&lab, "FLUOROSCOPE_UDP_ADDRESS").await;
     assert_eq!(variable(&lab, "AWS_XRAY_DAEMON_ADDRESS").await, ours);
+    let otlp = variable(&lab, "FLUOROSCOPE_OTLP_ADDRESS").await;
     assert_eq!(
-        variable(&lab, "OTEL_EXPORTER_OTLP_ENDPOINT").await.as_deref(),
-        Some("http://127.0.0.1:4318")
+        variable(&lab, "OTEL_EXPORTER_OTLP_ENDPOINT").await,
+        otlp.map(|address| format!("http://{address}"))
     );
     let finished = lab.finish().await;
     assert!(finished.tree.has("call"));

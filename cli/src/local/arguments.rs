@@ -1,6 +1,6 @@
 //! What `fluoroscope local` takes, and what it means.
 
-use std::net::UdpSocket;
+use std::net::{TcpListener, UdpSocket};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -115,6 +115,10 @@ const EXTENSION: &str = "fluoroscope-extension";
 /// Where X-Ray SDKs look for a daemon unless they are told otherwise.
 const DAEMON_ADDRESS: &str = "127.0.0.1:2000";
 const UDP_ADDRESS: &str = "FLUOROSCOPE_UDP_ADDRESS";
+/// Where OpenTelemetry's SDKs send spans unless they are told otherwise.
+const COLLECTOR_ADDRESS: &str = "127.0.0.1:4318";
+const OTLP_ADDRESS: &str = "FLUOROSCOPE_OTLP_ADDRESS";
+const OTLP_ENDPOINT: &str = "OTEL_EXPORTER_OTLP_ENDPOINT";
 
 fn variable(text: &str) -> Result<(String, String), String> {
     match text.split_once('=') {
@@ -165,6 +169,16 @@ impl Arguments {
             && let Some(address) = free_daemon_address()
         {
             config.variables.insert(UDP_ADDRESS.to_owned(), address);
+        }
+        if !config.variables.contains_key(OTLP_ADDRESS)
+            && let Some(address) = free_collector_address()
+        {
+            let endpoint = format!("http://{address}");
+            config.variables.insert(OTLP_ADDRESS.to_owned(), address);
+            config
+                .variables
+                .entry(OTLP_ENDPOINT.to_owned())
+                .or_insert(endpoint);
         }
         Ok(config)
     }
@@ -219,6 +233,15 @@ fn free_daemon_address() -> Option<String> {
         return None;
     }
     let free = UdpSocket::bind("127.0.0.1:0").ok()?;
+    free.local_addr().ok().map(|address| address.to_string())
+}
+
+/// Another address for spans, likewise.
+fn free_collector_address() -> Option<String> {
+    if TcpListener::bind(COLLECTOR_ADDRESS).is_ok() {
+        return None;
+    }
+    let free = TcpListener::bind("127.0.0.1:0").ok()?;
     free.local_addr().ok().map(|address| address.to_string())
 }
 

@@ -219,7 +219,6 @@ mod tests {
         assert!(body.starts_with(b"T1S"));
         let parts: Vec<_> = datagram::parts(body)
             .into_iter()
-            .into_iter()
             .map(|part| part.request.unwrap().to_vec())
             .collect();
         assert_eq!(parts, [document.filed().into_owned()]);

@@ -13,7 +13,7 @@ use super::plan::{Plan, Spell};
 use super::slot::Slot;
 use super::trouble::{Damage, Headroom, Trouble};
 use crate::destination::{Certificate, Destination, Door};
-use crate::lab::binary;
+use crate::lab::{binary, otlp_address};
 use crate::masks::{Mask, Masks};
 use crate::resolver::{Answers, NAME, Resolver};
 use crate::wrapped::proxied_on;
@@ -234,6 +234,10 @@ fn config(plan: &Plan, destination: &Destination, slot: &Slot) -> Config {
     let mut config = Config::new("chaos", function)
         .with_extension(binary("fluoroscope-extension"))
         .with_variable("FLUOROSCOPE_UDP_ADDRESS", slot.udp_address().to_string())
+        .with_variable(
+            "FLUOROSCOPE_OTLP_ADDRESS",
+            otlp_address(slot.udp_address()).to_string(),
+        )
         .with_variable("AWS_ENDPOINT_URL_XRAY", url)
         .with_timeout(plan.timeout)
         .with_id_style(plan.id_style)

@@ -13,7 +13,7 @@ use std::process::Stdio;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-use tests::lab::{binary, own_udp_address};
+use tests::lab::{binary, otlp_address, own_udp_address};
 use tokio::net::TcpStream;
 use tokio::process::{Child, Command};
 
@@ -192,7 +192,8 @@ fn lay_out(folder: &Path, function: &Function) -> io::Result<()> {
 
 fn set_variables(command: &mut Command, xray: &str) {
     let path = std::env::var_os("PATH").unwrap_or_default();
-    let udp = own_udp_address().to_string();
+    let address = own_udp_address();
+    let (udp, otlp) = (address.to_string(), otlp_address(address).to_string());
     command.env_clear().env("PATH", path).envs([
         ("AWS_REGION", "eu-west-1"),
         ("AWS_ACCESS_KEY_ID", "AKIAIOSFODNN7EXAMPLE"),
@@ -203,6 +204,7 @@ fn set_variables(command: &mut Command, xray: &str) {
         ("AWS_ENDPOINT_URL_XRAY", xray),
         ("FLUOROSCOPE_UDP_ADDRESS", &udp),
         ("AWS_XRAY_DAEMON_ADDRESS", &udp),
+        ("FLUOROSCOPE_OTLP_ADDRESS", &otlp),
     ]);
 }
 

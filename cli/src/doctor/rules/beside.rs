@@ -27,6 +27,9 @@ const OTLP_TO: &[&str] = &[
     "OTEL_EXPORTER_OTLP_ENDPOINT",
 ];
 
+/// That of a URL that names none.
+const HTTP_PORT: u16 = 80;
+
 pub(super) fn other_tracer(subject: &Subject<'_>) -> Vec<Finding> {
     let wrapper = subject.known("AWS_LAMBDA_EXEC_WRAPPER").map(|(_, path)| path);
     let others = subject.function.layers.iter().filter(|layer| !layer.is_ours);
@@ -59,15 +62,33 @@ pub(super) fn otlp_nobody(subject: &Subject<'_>) -> Vec<Finding> {
     let Some((name, (node, url))) = found.filter(|_| !is_taken_in) else {
         return Vec::new();
     };
-    let is_here = ["://localhost", "://127.", "://0.0.0.0"]
-        .iter()
-        .any(|host| url.contains(host));
-    if !is_here {
+    let Some(authority) = of_sandbox(url) else {
+        return Vec::new();
+    };
+    let ours = subject.settings.otlp_address;
+    let port = authority.rsplit_once(':').and_then(|(_, port)| port.parse().ok());
+    if ours.is_some_and(|ours| port.unwrap_or(HTTP_PORT) == ours.port()) {
         return Vec::new();
     }
+    let mend = match ours {
+        Some(ours) => format!(
+            "leave {name} out where the layer's wrapper runs, or set it to http://{ours} (OTLP over HTTP; there is no gRPC)"
+        ),
+        None => format!("leave FLUOROSCOPE_OTLP_ADDRESS out, which is off, or {name}"),
+    };
     vec![
         Finding::warning(&node.place, format!("{name} is {url}, where nobody listens"))
-            .why("this version takes the X-Ray daemon's protocol; OTLP is not received yet, and exporters wait for an answer")
-            .mend(format!("leave {name} out and send with an X-Ray SDK, or name a collector outside of the sandbox")),
+            .why("exporters wait for an answer and log an error for each request, and their spans are lost")
+            .mend(mend),
     ]
+}
+
+/// Host and port of a URL that leads into the sandbox itself.
+fn of_sandbox(url: &str) -> Option<&str> {
+    let behind_scheme = url.split_once("://").map_or(url, |(_, rest)| rest);
+    let authority = behind_scheme.split('/').next().unwrap_or(behind_scheme);
+    let is_here = ["localhost", "127.", "0.0.0.0"]
+        .iter()
+        .any(|host| authority.starts_with(host));
+    is_here.then_some(authority)
 }
