@@ -40,6 +40,7 @@ function load() {
   return createRequire(import.meta.url)(path.resolve(file))[name];
 }
 
+const functionName = process.env.AWS_LAMBDA_FUNCTION_NAME;
 let handler;
 try {
   handler = load();
@@ -54,8 +55,11 @@ for (;;) {
   const trace = response.headers["lambda-runtime-trace-id"];
   if (trace) process.env._X_AMZN_TRACE_ID = trace;
   else delete process.env._X_AMZN_TRACE_ID;
+  const invokedFunctionArn = response.headers["lambda-runtime-invoked-function-arn"];
   try {
-    await answer(`invocation/${id}/response`, {}, await handler(JSON.parse(body), { awsRequestId: id }));
+    const context = { awsRequestId: id, functionName, invokedFunctionArn };
+    const value = await handler(JSON.parse(body), context);
+    await answer(`invocation/${id}/response`, {}, value);
   } catch (error) {
     const headers = { "Lambda-Runtime-Function-Error-Type": "Unhandled" };
     await answer(`invocation/${id}/error`, headers, describe(error));

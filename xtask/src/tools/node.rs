@@ -1,4 +1,4 @@
-//! `node_modules` with the X-Ray SDK for Node.js.
+//! `node_modules` with the X-Ray SDK for Node.js, and with OpenTelemetry.
 //!
 //! The function finds them through `NODE_PATH`: Node.js otherwise looks only beside the sources,
 //! and nothing is installed there.

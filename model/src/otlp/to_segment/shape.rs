@@ -31,11 +31,15 @@ impl Aspect {
     }
 }
 
+/// What names a function's invocation, in OpenTelemetry's conventions of today and of before.
+const INVOCATION: [&str; 2] = ["faas.invocation_id", "faas.execution"];
+
 /// The documents of a span.
 pub(super) fn aspects(span: &Span<'_>, resource: &Resource<'_>, options: &Options) -> &'static [Aspect] {
     // What has an origin was a segment before, the function's own perhaps.
     let is_new = text(&span.attributes, "aws.xray.origin").is_none();
-    let is_handler = span.kind == Kind::Server && span.parent.is_some() && is_new && is_lambda(resource);
+    let is_server = span.kind == Kind::Server && span.parent.is_some() && is_new;
+    let is_handler = is_server && (is_lambda(resource) || is_invocation(span, resource));
     if is_handler && options.lambda_handler == LambdaHandler::Subsegment {
         return &[Aspect::Handler];
     }
@@ -44,6 +48,15 @@ pub(super) fn aspects(span: &Span<'_>, resource: &Resource<'_>, options: &Option
         false if span.parent.is_some() && span.kind != Kind::Server => &[Aspect::Subsegment],
         _ => &[Aspect::Segment],
     }
+}
+
+/// Whether the span names an invocation, and its resource no cloud that it would be of: AWS's layers name Lambda there, an
+/// SDK that is set up by hand nothing.
+fn is_invocation(span: &Span<'_>, resource: &Resource<'_>) -> bool {
+    let is_said =
+        |names: [&str; 2], attributes| names.into_iter().any(|name| text(attributes, name).is_some());
+    is_said(INVOCATION, &span.attributes)
+        && !is_said(["cloud.provider", "cloud.platform"], &resource.attributes)
 }
 
 /// Whether the span is the first of its service, as AWS's distributions mark it.

@@ -43,6 +43,14 @@ fn a_handler_in_lambda_hangs_under_the_function_as_the_options_say() {
             "metadata": {"default": {"faas.invocation_id": "r", "otel.resource.service.name": "orders"}},
         }]),
     );
+    for invocation in ["faas.invocation_id", "faas.execution"] {
+        let by_hand =
+            json!({"kind": "server", "name": "orders", "attributes": {invocation: "r"}, "resource": {}});
+        check(by_hand, json!({"type": "subsegment", "name": "orders"}));
+        let elsewhere =
+            json!({"kind": "server", "attributes": {invocation: "r"}, "resource": {"cloud.provider": "gcp"}});
+        check(elsewhere, json!({"type": null}));
+    }
     let options = Options {
         lambda_handler: LambdaHandler::Segment,
         ..Options::default()
