@@ -1,6 +1,7 @@
 //! Several outbounds over one spool: what one does not take costs the others nothing.
 
 use super::*;
+use crate::limits::LANE_LOOK;
 
 fn lanes(spool: &Spool) -> Vec<Lane> {
     spool.queues.lanes().each().collect()
@@ -143,6 +144,27 @@ fn what_another_lane_has_on_its_way_is_not_given_up_for_nothing() {
     assert_eq!(lost(&put(&mut spool, document(100, 5)), &spool), [1, 1]); // 3
     spool.settle(sending, |_| false);
     assert_eq!(deliver(&mut spool, behind), [1, 2, 4, 5]);
+}
+
+#[test]
+fn only_the_first_of_a_queue_are_looked_at_for_one_that_may_go() {
+    for (on_its_way, expected) in [(LANE_LOOK - 1, [0, 1]), (LANE_LOOK, [1, 1])] {
+        let mut spool = several(budget(u64::try_from(on_its_way + 1).unwrap(), 100), 2);
+        let [sending, behind] = lanes(&spool)[..] else {
+            panic!()
+        };
+        for _ in 0..on_its_way {
+            let _ = put(&mut spool, document(100, 1));
+        }
+        let all = BatchLimits {
+            documents: on_its_way,
+            ..ANY
+        };
+        assert!(spool.take(sending, all, Order::Oldest).is_some());
+        let _ = spool.push(document(100, 2), Lanes::only(behind));
+        let shed = put(&mut spool, document(100, 3));
+        assert_eq!(lost(&shed, &spool), expected, "behind {on_its_way}");
+    }
 }
 
 #[test]
