@@ -72,7 +72,7 @@ pub(super) fn otlp_nobody(subject: &Subject<'_>) -> Vec<Finding> {
     }
     let mend = match ours {
         Some(ours) => format!(
-            "leave {name} out where the layer's wrapper runs, or set it to http://{ours} (OTLP over HTTP; there is no gRPC)"
+            "leave {name} out where the layer's wrapper runs, or set it to http://{ours} (OTLP over HTTP, OTEL_EXPORTER_OTLP_PROTOCOL=http/protobuf; there is no gRPC)"
         ),
         None => format!("leave FLUOROSCOPE_OTLP_ADDRESS out, which is off, or {name}"),
     };
