@@ -12,7 +12,7 @@ use crate::sink::Sink;
 use crate::stage::{self, Destination, Stage};
 use crate::table::{Row, Table};
 use crate::udp::{self, Pace};
-use crate::{Outcome, daemon};
+use crate::{Outcome, daemon, load};
 
 /// Documents of one kilobyte in one invocation.
 const BURST: u32 = 5_000;
@@ -20,7 +20,6 @@ const BURST: u32 = 5_000;
 const BURST_DOWN: u32 = 10_000;
 /// The function works longer than they take to send.
 const WORK_MS: u64 = 150;
-const TRACE: &str = "1-6553f100-0123456789abcdef01234567";
 const MIB: f64 = 1024.0 * 1024.0;
 
 #[derive(Default)]
@@ -34,7 +33,12 @@ struct Seen {
 
 /// Resident memory after a burst, its peak while nothing can be sent, and CPU time per document.
 pub(crate) fn measure(plan: &Plan, table: &mut Table) -> Outcome {
-    let Compared { up, down, peer } = stage::block_on(interleave(plan))?;
+    let Compared {
+        up,
+        down,
+        peer,
+        before,
+    } = stage::block_on(interleave(plan))?;
     type Of = fn(&Seen) -> &Samples;
     let rows: [(_, _, Of, _, _); 4] = [
         (
@@ -79,6 +83,18 @@ pub(crate) fn measure(plan: &Plan, table: &mut Table) -> Outcome {
             ..Row::default()
         });
     }
+    if let Some(before) = before {
+        let growth = up.cpu_micros.median() / before.cpu_micros.median();
+        table.push(Row {
+            figure: "– of the earlier build".to_owned(),
+            extension: up.cpu_micros.spread(2, "µs"),
+            ratio: Some(growth),
+            peer: before.cpu_micros.spread(2, "µs"),
+            target: "≤ 1.05 × the earlier".to_owned(),
+            is_met: Some(growth <= 1.05),
+            ..Row::default()
+        });
+    }
     beside_the_daemon(plan, up.cpu_micros.median(), table)?;
     if up.unseen + down.unseen > 0 {
         table.note(format!(
@@ -120,17 +136,22 @@ struct Compared {
     up: Seen,
     down: Seen,
     peer: Option<Seen>,
+    before: Option<Seen>,
 }
 
 async fn interleave(plan: &Plan) -> Outcome<Compared> {
     let mut seen = Compared {
         peer: plan.peer.as_ref().map(|_| Seen::default()),
+        before: plan.before.as_ref().map(|_| Seen::default()),
         ..Compared::default()
     };
     for _ in 0..plan.runs {
         seen.up.observe(plan, Destination::Up, BURST).await?;
         seen.down.observe(plan, Destination::Down, BURST_DOWN).await?;
-        seen.up.observe_cpu(plan).await?;
+        seen.up.observe_cpu(plan, &plan.extension).await?;
+        if let (Some(program), Some(before)) = (&plan.before, &mut seen.before) {
+            before.observe_cpu(plan, program).await?;
+        }
         if let (Some(program), Some(peer)) = (&plan.peer, &mut seen.peer) {
             peer.observe_peer(plan, program).await?;
         }
@@ -174,26 +195,11 @@ impl Seen {
     }
 
     /// CPU time per document, from a sender that costs the extension no wake-up for each.
-    async fn observe_cpu(&mut self, plan: &Plan) -> Outcome {
-        let stage = Stage::start(plan, plan.extension.as_path(), Destination::Up).await?;
-        stage.invoke(&Script::new()).await?;
-        let pid = stage.pid()?;
-        let before = process::cpu_ms(pid)?;
-        let header = format!("Root={TRACE};Parent=53995c3f42cd8ad8;Sampled=1");
-        let (working, to) = (Script::new().work_ms(WORK_MS), stage.udp);
-        let sending = async {
-            stage.under_way(2).await?;
-            tokio::task::spawn_blocking(move || udp::flood(to, TRACE, BURST, Pace::Full)).await?
-        };
-        let (ended, sent) = tokio::join!(stage.invoke_with(&working, &header), sending);
-        ended?;
-        sent?;
-        Memory::at_rest(pid)?;
-        let spent_ms = process::cpu_ms(pid)? - before;
-        let tally = stage.tally().await?;
-        let received = tally["received"]["udp"].as_u64().unwrap_or_default();
-        self.cpu_micros
-            .push(spent_ms * 1e3 / f64::from(u32::try_from(received.max(1))?));
+    async fn observe_cpu(&mut self, plan: &Plan, extension: &Path) -> Outcome {
+        let stage = Stage::start(plan, extension, Destination::Up).await?;
+        let flood = |[udp, _]: load::To| udp::flood(udp, load::TRACE, BURST, Pace::Full);
+        let cost = load::cost(stage, WORK_MS, BURST, flood).await?;
+        self.cpu_micros.push(cost.cpu_micros);
         Ok(())
     }
 }

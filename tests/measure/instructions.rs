@@ -32,7 +32,7 @@ pub(crate) fn measure(plan: &Plan, table: &mut Table) -> Outcome {
     let api = Api::start()?;
     let extension = count(&api, &plan.extension)?;
     let floor = count(&api, &plan.floor()?)?;
-    let peer = plan.peer.as_deref().map(|peer| count(&api, peer)).transpose()?;
+    let peer = plan.rival().map(|peer| count(&api, peer)).transpose()?;
     table.push(Row {
         figure: "instructions before the first next".to_owned(),
         extension: extension.spread(0, "thousand"),

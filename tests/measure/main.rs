@@ -7,8 +7,10 @@ mod after;
 mod api;
 mod burst;
 mod daemon;
+mod exporter;
 mod instructions;
 mod invocations;
+mod load;
 mod plan;
 mod priority;
 mod process;
@@ -17,6 +19,7 @@ mod quota;
 mod samples;
 mod sink;
 mod size;
+mod spans;
 mod stage;
 mod start;
 mod table;
@@ -48,7 +51,11 @@ fn main() -> ExitCode {
     if !can_raise {
         table.note("measured at ordinary priority: other programs' work shows in the figures");
     }
-    let figures: [(&str, Measure); 9] = [
+    if plan.before.is_some() {
+        table
+            .note("in the peer's column stands an earlier build of the extension, which ran in turn with it");
+    }
+    let figures: [(&str, Measure); 10] = [
         ("start", start::measure),
         ("start under a CPU share", quota::measure),
         ("instructions", instructions::measure),
@@ -57,6 +64,7 @@ fn main() -> ExitCode {
         ("after the response", after::measure),
         ("proxy", proxy::measure),
         ("bursts", burst::measure),
+        ("spans", spans::measure),
         ("datagrams", udp::measure),
     ];
     let mut failed = false;

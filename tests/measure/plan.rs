@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use crate::Outcome;
 
 /// Shown with an argument that cannot be read.
-pub(crate) const USAGE: &str = "usage: measure --extension PATH [--zip PATH] [--peer PATH] [--daemon PATH] [--quick] [--strict] [--only FIGURES] [--write DOCUMENT]";
+pub(crate) const USAGE: &str = "usage: measure --extension PATH [--zip PATH] [--peer PATH] [--before PATH] [--daemon PATH] [--quick] [--strict] [--only FIGURES] [--write DOCUMENT]";
 
 /// Runs behind each median.
 const RUNS: usize = 30;
@@ -19,6 +19,8 @@ pub(crate) struct Plan {
     pub(crate) zip: Option<PathBuf>,
     /// Somebody else's extension, measured beside it: opentelemetry-lambda-extension.
     pub(crate) peer: Option<PathBuf>,
+    /// An earlier build of the extension, in the peer's place where both builds can do the same.
+    pub(crate) before: Option<PathBuf>,
     /// AWS's X-Ray daemon, measured beside it.
     pub(crate) daemon: Option<PathBuf>,
     /// The document whose table is replaced.
@@ -36,7 +38,7 @@ impl Plan {
     pub(crate) fn read(mut arguments: impl Iterator<Item = String>) -> Outcome<Self> {
         let (mut extension, mut document, mut only) = (None, None, None);
         let (mut is_quick, mut is_strict) = (false, false);
-        let (mut peer, mut daemon, mut zip) = (None, None, None);
+        let (mut peer, mut before, mut daemon, mut zip) = (None, None, None, None);
         while let Some(argument) = arguments.next() {
             match argument.as_str() {
                 "--quick" => is_quick = true,
@@ -44,6 +46,7 @@ impl Plan {
                 "--extension" => extension = arguments.next().map(PathBuf::from),
                 "--zip" => zip = arguments.next().map(PathBuf::from),
                 "--peer" => peer = arguments.next().map(PathBuf::from),
+                "--before" => before = arguments.next().map(PathBuf::from),
                 "--daemon" => daemon = arguments.next().map(PathBuf::from),
                 "--only" => only = arguments.next(),
                 "--write" => document = arguments.next().map(PathBuf::from),
@@ -55,12 +58,18 @@ impl Plan {
             extension: std::path::absolute(extension)?,
             zip,
             peer: peer.map(std::path::absolute).transpose()?,
+            before: before.map(std::path::absolute).transpose()?,
             daemon: daemon.map(std::path::absolute).transpose()?,
             document,
             is_strict,
             only,
             runs: if is_quick { RUNS_QUICK } else { RUNS },
         })
+    }
+
+    /// What starts in turn with the extension, and is as large or small as it is.
+    pub(crate) fn rival(&self) -> Option<&Path> {
+        self.before.as_deref().or(self.peer.as_deref())
     }
 
     /// The floor, built beside this program.

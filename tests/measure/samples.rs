@@ -34,6 +34,15 @@ impl Samples {
         self.quantile(1.0)
     }
 
+    /// What each value is more than the other's of the same run.
+    pub(crate) fn less(&self, other: &Self) -> Self {
+        self.0
+            .iter()
+            .zip(&other.0)
+            .map(|(own, other)| own - other)
+            .collect()
+    }
+
     /// Median with least and largest value.
     pub(crate) fn spread(&self, decimals: usize, unit: &str) -> String {
         let (median, min, max) = (self.median(), self.quantile(0.0), self.max());
@@ -60,5 +69,12 @@ mod tests {
         );
         assert_eq!(samples.spread(1, "ms"), "50.0 ms (1.0 to 100.0)");
         assert_eq!(Samples::default().median(), 0.0);
+    }
+
+    #[test]
+    fn runs_are_compared_with_the_run_beside_them() {
+        let of = |values: [f64; 3]| values.into_iter().collect::<Samples>();
+        let more = of([9.0, 2.0, 5.0]).less(&of([8.0, 1.0, 6.0]));
+        assert_eq!([more.quantile(0.0), more.median(), more.max()], [-1.0, 1.0, 1.0]);
     }
 }

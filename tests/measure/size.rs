@@ -20,7 +20,7 @@ pub(crate) fn measure(plan: &Plan, table: &mut Table) -> Outcome {
         Ok::<_, crate::Failure>(Sizes {
             extension: size(&plan.extension)?,
             floor: size(&floor)?,
-            peer: plan.peer.as_deref().map(size).transpose()?,
+            peer: plan.rival().map(size).transpose()?,
         })
     };
     row(table, "size of the binary", &of_all(bytes)?, 3.2);

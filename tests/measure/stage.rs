@@ -151,11 +151,14 @@ impl Stage {
             .await
     }
 
+    /// How many events the function was handed.
+    pub(crate) fn events(&self) -> usize {
+        events(&self.environment.journal())
+    }
+
     /// Waits until the function was handed its `count`th event.
     pub(crate) async fn under_way(&self, count: usize) -> Outcome {
-        let is_released =
-            |entry: &&Entry| matches!(&entry.what, What::Released { to, .. } if &**to == "runtime");
-        let seen = |entries: &[Entry]| (entries.iter().filter(is_released).count() >= count).then_some(());
+        let seen = |entries: &[Entry]| (events(entries) >= count).then_some(());
         Ok(self.environment.wait_until(seen, BOUND).await?)
     }
 
@@ -184,6 +187,11 @@ impl Stage {
         });
         tally.ok_or_else(|| "the extension printed no tally".into())
     }
+}
+
+fn events(entries: &[Entry]) -> usize {
+    let is_released = |entry: &&Entry| matches!(&entry.what, What::Released { to, .. } if &**to == "runtime");
+    entries.iter().filter(is_released).count()
 }
 
 /// The journal's newest part is searched, and only as far as needed: it may hold thousands of entries.

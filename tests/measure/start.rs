@@ -116,7 +116,7 @@ pub(crate) fn measure(plan: &Plan, table: &mut Table) -> Outcome {
         let (began, child) = spawn(command)?;
         Ok((began, child, ()))
     })?;
-    let peer = |of: Of, unit| {
+    let of_peer = |of: Of, unit| {
         peer.as_ref()
             .map(|peer| of(peer).spread(2, unit))
             .unwrap_or_default()
@@ -127,7 +127,7 @@ pub(crate) fn measure(plan: &Plan, table: &mut Table) -> Outcome {
         extension: extension.registered_ms.spread(2, "ms"),
         floor: floor.registered_ms.spread(2, "ms"),
         ratio: Some(registered),
-        peer: peer(|peer| &peer.registered_ms, "ms"),
+        peer: of_peer(|peer| &peer.registered_ms, "ms"),
         target: "≤ 1.5 × the floor".to_owned(),
         is_met: Some(registered <= 1.5),
     });
@@ -142,12 +142,28 @@ pub(crate) fn measure(plan: &Plan, table: &mut Table) -> Outcome {
             extension: of(&extension).spread(2, unit),
             floor: of(&floor).spread(2, unit),
             ratio: Some(of(&extension).median() / of(&floor).median()),
-            peer: peer(of, unit),
+            peer: of_peer(of, unit),
             target: format!("≤ {target} {unit}"),
             is_met: Some(of(&extension).median() <= target),
         });
     }
+    if let (Some(_), Some(before)) = (&plan.before, &peer) {
+        growth(&extension, before, table);
+    }
     Ok(())
+}
+
+/// What starts take longer than those of an earlier build, run by run.
+fn growth(now: &Starts, before: &Starts, table: &mut Table) {
+    let more = now.next_ms.less(&before.next_ms);
+    table.push(Row {
+        figure: "– more than the earlier build".to_owned(),
+        extension: more.spread(3, "ms"),
+        ratio: Some(now.next_ms.median() / before.next_ms.median()),
+        target: "≤ 0.2 ms".to_owned(),
+        is_met: Some(more.median() <= 0.2),
+        ..Row::default()
+    });
 }
 
 /// Starts the programs in turn. `spawn` is told how many starts came before, and says what the process runs in.
@@ -157,7 +173,7 @@ pub(crate) fn interleave<K>(
 ) -> Outcome<Compared> {
     let (api, floor_program) = (Api::start()?, plan.floor()?);
     let mut programs = vec![plan.extension.as_path(), &floor_program];
-    programs.extend(plan.peer.as_deref());
+    programs.extend(plan.rival());
     let mut seen: Vec<Starts> = programs.iter().map(|_| Starts::default()).collect();
     let mut number = 0;
     // The first start of each fills the page cache.

@@ -52,6 +52,15 @@ impl Row {
     }
 }
 
+/// So many a second, in thousands.
+pub(crate) fn pace(per_second: f64) -> String {
+    let thousands = format!("{:.0}", per_second / 1e3);
+    match thousands.split_at_checked(thousands.len().saturating_sub(3)) {
+        Some((millions, rest)) if !millions.is_empty() => format!("{millions},{rest},000/s"),
+        _ => format!("{thousands},000/s"),
+    }
+}
+
 impl Table {
     /// Adds a figure.
     pub(crate) fn push(&mut self, row: Row) {
@@ -146,6 +155,12 @@ mod tests {
     fn a_document_without_markers_is_left_alone() {
         assert!(replaced("text", "new").is_err());
         assert!(replaced(&format!("{END} {BEGIN}"), "new").is_err());
+    }
+
+    #[test]
+    fn a_pace_is_told_in_thousands() {
+        assert_eq!(pace(195_499.0), "195,000/s");
+        assert_eq!(pace(2_481_900.0), "2,482,000/s");
     }
 
     #[test]

@@ -14,11 +14,11 @@ use crate::Outcome;
 use crate::plan::Plan;
 use crate::samples::Samples;
 use crate::stage::{self, Destination, Stage};
-use crate::table::{Row, Table};
+use crate::table::{self, Row, Table};
 
 /// Documents of one run: far more than any buffer holds.
 const DOCUMENTS: u32 = 20_000;
-const DOCUMENT_BYTES: usize = 1024;
+pub(crate) const DOCUMENT_BYTES: usize = 1024;
 /// Documents a second that have to arrive whole.
 const PROMISED_PER_SECOND: f64 = 200e3;
 /// The floor is done when nothing came for this long.
@@ -112,8 +112,8 @@ impl Buffer {
 
 impl Seen {
     fn text(&self) -> String {
-        let thousands = self.sent_per_second.median() / 1e3;
-        format!("{} of {thousands:.0},000/s", self.arrived_percent.spread(1, "%"))
+        let pace = table::pace(self.sent_per_second.median());
+        format!("{} of {pace}", self.arrived_percent.spread(1, "%"))
     }
 
     /// The destination is down: receiving is what is measured here, not sending on.

@@ -18,6 +18,7 @@ Examples:
   cargo xtask bench --only proxy        one group of figures
   cargo xtask bench --strict            fails where a target is missed
   cargo xtask bench --write             the same as the first, and the table of docs/performance.md is replaced
+  cargo xtask bench --before ./earlier  an earlier build of the extension in the peer's place, and what has grown since
   cargo xtask bench --daemon ./xray     AWS's X-Ray daemon under the same burst, where you have built it")]
 pub(crate) struct Arguments {
     /// Fewer runs.
@@ -35,9 +36,12 @@ pub(crate) struct Arguments {
     /// Leaves the peer out, which takes minutes to build the first time.
     #[arg(long)]
     no_peer: bool,
-    /// Only this group: start, `start under a CPU share`, instructions, size, invocations, `after the response`, proxy, bursts, datagrams.
+    /// Only this group: start, `start under a CPU share`, instructions, size, invocations, `after the response`, proxy, bursts, spans, datagrams.
     #[arg(long, value_name = "GROUP")]
     only: Option<String>,
+    /// An earlier build of the extension, to measure in turn with it instead of the peer: its start, size, and CPU per document.
+    #[arg(long, value_name = "PATH")]
+    before: Option<PathBuf>,
     /// AWS's X-Ray daemon, to measure beside it.
     #[arg(long, value_name = "PATH")]
     daemon: Option<PathBuf>,
@@ -58,7 +62,9 @@ pub(crate) fn run(arguments: &Arguments) -> Outcome {
     let mut measure = process::program(&text(&built("measure/measure")));
     measure.arg("--extension").arg(released.program);
     measure.arg("--zip").arg(released.zip);
-    if !arguments.no_peer {
+    if let Some(before) = &arguments.before {
+        measure.arg("--before").arg(absolute(before)?);
+    } else if !arguments.no_peer {
         // A peer that cannot be had costs its column alone.
         match peer::install() {
             Ok(()) => {
@@ -71,9 +77,7 @@ pub(crate) fn run(arguments: &Arguments) -> Outcome {
         measure.arg("--only").arg(only);
     }
     if let Some(daemon) = &arguments.daemon {
-        let daemon = std::path::absolute(daemon)
-            .map_err(|error| Failure::new(format!("no path to a daemon: {}: {error}", daemon.display())))?;
-        measure.arg("--daemon").arg(daemon);
+        measure.arg("--daemon").arg(absolute(daemon)?);
     }
     if arguments.quick {
         measure.arg("--quick");
@@ -95,6 +99,11 @@ fn policies(arguments: &Arguments) -> Outcome {
         play.arg("--").arg(project::root().join(DOCUMENT));
     }
     process::run(&mut play)
+}
+
+fn absolute(program: &Path) -> Outcome<PathBuf> {
+    std::path::absolute(program)
+        .map_err(|error| Failure::new(format!("no path to a program: {}: {error}", program.display())))
 }
 
 fn text(path: &Path) -> String {
