@@ -1,16 +1,20 @@
-//! Reads X-Ray's answers: what was not taken, and what a refusal means.
+//! Reads answers: what X-Ray did not take, and what a refusal means, X-Ray's or that of a destination of OpenTelemetry's
+//! protocol.
 //!
 //! Pure: bytes in, values out. Texts are bounded.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::time::{Duration, UNIX_EPOCH};
 
-use http::header::{DATE, HeaderMap, RETRY_AFTER};
+use http::header::{CONTENT_TYPE, DATE, HeaderMap, RETRY_AFTER};
+use model::otlp::answer::status_from_protobuf;
 use model::time::Timestamp;
 use model::wire::xray_api::{PutTraceSegmentsAnswer, UnprocessedTraceSegment};
 
 use super::codes::{is_retriable, is_throttling};
 use super::connection::Content;
+use super::dialect::Dialect;
 use super::limits::CODE_MAX_CHARS;
 use super::quote::quote;
 use crate::limits::RETRY_AFTER_MAX;
@@ -31,6 +35,16 @@ impl Answer {
     /// Whether the call was carried out.
     pub fn is_success(&self) -> bool {
         (200..300).contains(&self.status)
+    }
+
+    /// In which format the content is, in lower case and without parameters.
+    pub fn content_type(&self) -> String {
+        let value = self
+            .headers
+            .get(CONTENT_TYPE)
+            .and_then(|value| value.to_str().ok());
+        let format = value.and_then(|value| value.split(';').next());
+        format.unwrap_or_default().trim().to_ascii_lowercase()
     }
 
     /// The documents that X-Ray did not take. Empty content counts as none, as for AWS SDKs.
@@ -54,11 +68,13 @@ impl Answer {
 /// What a status other than success says.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Refusal {
+    /// Who says it.
+    pub dialect: Dialect,
     /// The status.
     pub status: u16,
     /// AWS's error code; empty if there is none.
     pub code: String,
-    /// AWS's own words, bounded.
+    /// The destination's own words, bounded.
     pub message: String,
     /// How long we were asked to stay away.
     pub retry_after: Option<Duration>,
@@ -70,9 +86,9 @@ pub struct Refusal {
 
 impl Refusal {
     /// Reads an answer that came at `now`.
-    pub fn read(answer: &Answer, now: Timestamp) -> Self {
+    pub fn read(answer: &Answer, now: Timestamp, dialect: Dialect) -> Self {
         let text = |name: &str| answer.headers.get(name).and_then(|value| value.to_str().ok());
-        let content = Explanation::of(&answer.content.bytes);
+        let content = Explanation::of(answer, dialect);
         let header_code = text("x-amzn-errortype").and_then(|code| code.split(':').next());
         let body_code = content.member(&["__type", "code", "Code"]);
         let code = header_code.or(body_code).unwrap_or_default();
@@ -82,6 +98,7 @@ impl Refusal {
             .and_then(http_date)
             .or_else(|| time_in_words(message));
         Self {
+            dialect,
             status: answer.status,
             code: code
                 .chars()
@@ -110,7 +127,7 @@ impl Refusal {
             Meaning::Expired => FailureKind::Expired { code: code() },
             Meaning::Denied | Meaning::Unsigned => FailureKind::Forbidden { code: code() },
             Meaning::TooLarge => FailureKind::TooLarge { documents },
-            Meaning::Refused => FailureKind::Refused {
+            Meaning::Refused | Meaning::Final => FailureKind::Refused {
                 status: self.status,
                 code: code(),
                 documents,
@@ -124,6 +141,11 @@ impl Refusal {
         self.meaning() == Meaning::Expired
     }
 
+    /// Whether the documents of the call must not be sent again, whole or in parts.
+    pub fn is_final(&self) -> bool {
+        self.meaning() == Meaning::Final
+    }
+
     /// The other side's time, if the signature was not accepted because ours is another.
     pub fn other_time(&self) -> Option<Timestamp> {
         self.server.filter(|_| self.meaning() == Meaning::ClockSkew)
@@ -132,12 +154,7 @@ impl Refusal {
     /// What the operator can do, if that is known.
     pub fn mend(&self, permission: &str) -> String {
         match self.meaning() {
-            Meaning::Denied if self.code.is_empty() => format!(
-                "allow {permission} in the role of the function, or check the credentials and what stands in between"
-            ),
-            Meaning::Denied => format!(
-                "allow {permission} in the role of the function (managed policy AWSXRayDaemonWriteAccess)"
-            ),
+            Meaning::Denied => self.dialect.if_denied(permission, !self.code.is_empty()),
             Meaning::Unsigned => {
                 "the signature was not accepted, check the credentials in the environment".to_owned()
             }
@@ -146,11 +163,12 @@ impl Refusal {
                 Some(ahead_s) => format!("the clock there is {ahead_s} s ahead of the one here"),
                 None => "the clock there and the one here differ".to_owned(),
             },
-            Meaning::Misdirected => {
-                "what answers there is not X-Ray, check AWS_ENDPOINT_URL_XRAY, AWS_ENDPOINT_URL and the proxy"
-                    .to_owned()
-            }
-            Meaning::Throttled | Meaning::Unavailable | Meaning::TooLarge | Meaning::Refused => String::new(),
+            Meaning::Misdirected => self.dialect.if_misdirected().to_owned(),
+            Meaning::Throttled
+            | Meaning::Unavailable
+            | Meaning::TooLarge
+            | Meaning::Refused
+            | Meaning::Final => String::new(),
         }
     }
 
@@ -183,6 +201,8 @@ impl Refusal {
             401 | 403 => Meaning::Denied,
             413 => Meaning::TooLarge,
             501 | 505 => Meaning::Misdirected,
+            502..=504 => Meaning::Unavailable,
+            408 | 500.. if self.dialect.is_otlp() => Meaning::Final,
             408 | 500.. => Meaning::Unavailable,
             _ if is_retriable(&self.code) => Meaning::Unavailable,
             400 | 422 => Meaning::Refused,
@@ -196,14 +216,26 @@ impl Refusal {
     }
 }
 
-/// The content of a refusal: JSON as X-Ray writes it, or XML as other doors of AWS do.
+/// The content of a refusal: JSON as X-Ray writes it, XML as other doors of AWS do, or what destinations of
+/// OpenTelemetry's protocol write, a status in protobuf or a plain text.
 enum Explanation<'a> {
     Json(serde_json::Value),
     Text(&'a str),
+    Words(Cow<'a, str>),
 }
 
 impl<'a> Explanation<'a> {
-    fn of(content: &'a [u8]) -> Self {
+    fn of(answer: &'a Answer, dialect: Dialect) -> Self {
+        let content = answer.content.bytes.as_slice();
+        let words = match answer.content_type() {
+            _ if !dialect.is_otlp() => None,
+            kind if kind.ends_with("protobuf") => status_from_protobuf(content),
+            kind if kind.starts_with("text/plain") => Some(String::from_utf8_lossy(content)),
+            _ => None,
+        };
+        if let Some(words) = words {
+            return Self::Words(words);
+        }
         match serde_json::from_slice(content) {
             Ok(value) => Self::Json(value),
             Err(_) => Self::Text(std::str::from_utf8(content).unwrap_or_default()),
@@ -218,6 +250,7 @@ impl<'a> Explanation<'a> {
                 let (_, rest) = text.split_once(&format!("<{name}>"))?;
                 Some(rest.split_once("</")?.0)
             }
+            Self::Words(words) => (*name == "message").then_some(words.as_ref()),
         })
     }
 }
@@ -247,6 +280,8 @@ enum Meaning {
     Unsigned,
     TooLarge,
     Refused,
+    /// The documents must not be sent again, says the protocol.
+    Final,
     Misdirected,
 }
 

@@ -79,6 +79,7 @@ impl DaemonSender {
         Outcome::Answered(Answered {
             documents: documents.len(),
             unprocessed,
+            remark: None,
         })
     }
 

@@ -1,4 +1,4 @@
-//! Why a call to X-Ray failed, for people and for code.
+//! Why a call to a destination failed, for people and for code.
 
 use std::error::Error;
 use std::io;
@@ -6,18 +6,19 @@ use std::io;
 use super::answer::Refusal;
 use super::connection::BuildError;
 use super::credentials::CredentialError;
+use super::dialect::Peer;
 use super::endpoint::EndpointError;
 use super::signing::SignError;
 use crate::pipeline::outcome::{Failure, FailureKind, Unreached};
 
-/// Why a call failed. Messages hold the endpoint's address, which holds no secret.
+/// Why a call failed. Messages hold the destination's address, which holds no secret.
 #[derive(Debug, thiserror::Error)]
 pub enum SendError {
     /// No connection came about.
-    #[error("{} X-Ray at {endpoint}", tried(*why))]
+    #[error("{} {} at {}", tried(*why), peer.dialect.name(), peer.address)]
     Unreachable {
-        /// The address.
-        endpoint: String,
+        /// The destination.
+        peer: Peer,
         /// What kind of failure.
         why: Unreached,
         /// What the system says.
@@ -26,51 +27,51 @@ pub enum SendError {
     },
     /// No connection in time.
     #[error(
-        "no connection to X-Ray at {endpoint} within {waited_ms} ms: check that there is a route to it (from \
-         a VPC: a NAT gateway, or a VPC endpoint for X-Ray)"
+        "no connection to {peer} within {waited_ms} ms: check that there is a route to it (from a VPC: a NAT gateway, or \
+         a VPC endpoint of its own)"
     )]
     Unconnected {
-        /// The address.
-        endpoint: String,
+        /// The destination.
+        peer: Peer,
         /// How long it was given.
         waited_ms: u128,
     },
     /// The connection broke with the request under way.
-    #[error("lost the connection to X-Ray at {endpoint} before its answer")]
+    #[error("lost the connection to {peer} before its answer")]
     Disconnected {
-        /// The address.
-        endpoint: String,
+        /// The destination.
+        peer: Peer,
         /// What the system says.
         #[source]
         source: reqwest::Error,
     },
     /// No answer in time.
-    #[error("no answer from X-Ray at {endpoint} within {waited_ms} ms")]
+    #[error("no answer from {peer} within {waited_ms} ms")]
     Silent {
-        /// The address.
-        endpoint: String,
+        /// The destination.
+        peer: Peer,
         /// How long it was given.
         waited_ms: u128,
     },
     /// Success, but with an answer nobody can read.
-    #[error("unreadable answer {status} from X-Ray at {endpoint}: {reason}")]
+    #[error("unreadable answer {status} from {peer}: {reason}")]
     Garbled {
-        /// The address.
-        endpoint: String,
+        /// The destination.
+        peer: Peer,
         /// Status of the answer.
         status: u16,
         /// What is wrong with it.
         reason: &'static str,
     },
-    /// X-Ray, or what answers in its place, refused the call.
+    /// The destination, or what answers in its place, refused the call.
     #[error(
-        "X-Ray at {endpoint} answered {refusal} to {operation}{}{}",
+        "{peer} answered {refusal} to {operation}{}{}",
         if mend.is_empty() { "" } else { ": " },
         mend
     )]
     Refused {
-        /// The address.
-        endpoint: String,
+        /// The destination.
+        peer: Peer,
         /// The operation.
         operation: &'static str,
         /// What it said.
@@ -102,13 +103,13 @@ fn tried(why: Unreached) -> &'static str {
 
 impl SendError {
     /// Tells apart what the HTTP client reports.
-    pub fn transport(endpoint: &str, error: reqwest::Error) -> Self {
-        let (endpoint, source) = (endpoint.to_owned(), error.without_url());
+    pub fn transport(peer: Peer, error: reqwest::Error) -> Self {
+        let source = error.without_url();
         if !source.is_connect() {
-            return Self::Disconnected { endpoint, source };
+            return Self::Disconnected { peer, source };
         }
         Self::Unreachable {
-            endpoint,
+            peer,
             why: unreached(&source),
             source,
         }

@@ -22,13 +22,19 @@ pub mod quote;
 
 pub mod codes;
 
+pub mod dialect;
+
 pub mod answer;
 
 pub mod settle;
 
+pub mod pieces;
+
 pub mod segments;
 
 pub mod error;
+
+pub mod exchange;
 
 pub mod xray;
 

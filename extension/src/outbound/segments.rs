@@ -1,119 +1,49 @@
 //! A batch in X-Ray's words: segment documents as they came, spans translated.
 //!
-//! A span becomes a document, or two; one that is too large in those words is cut like any other. X-Ray judges texts, the
-//! engine documents: what is said of a text is said of the document that it is of.
-//!
-//! Invariants
-//! - Every document of a batch has a text, or is named as one that has none.
-//! - A document is taken if all its texts are, is tried again if one of them may be taken later, and else refused.
+//! A span becomes a document, or two; one that is too large in those words is cut like any other.
 
 use std::borrow::{Borrow, Cow};
-use std::ops::Range;
 
 use model::limits::{DOCUMENTS_PER_CALL_MAX, SEGMENT_DOCUMENT_MAX_BYTES};
 use model::otlp::decode;
 use model::otlp::to_segment::{Group, Options, documents};
-use model::size::ByteCount;
 use model::wire::oversize;
 
+use super::pieces::{Most, Piece, Pieces, UNTOLD};
 use crate::limits::BATCH_MAX;
 use crate::pipeline::document::{Document, Form};
-use crate::pipeline::outcome::Unprocessed;
 use crate::pipeline::span::Surroundings;
 
-/// Texts for X-Ray and whose they are.
-#[derive(Debug, Default)]
-pub struct Texts<'a> {
-    texts: Vec<Cow<'a, [u8]>>,
-    /// The place in the batch of the document that each text is of.
-    owners: Vec<usize>,
-    /// Documents that cannot be said in X-Ray's words.
-    pub untold: Vec<Unprocessed>,
+/// The most that X-Ray takes at once.
+pub const CALL: Most = Most {
+    pieces: DOCUMENTS_PER_CALL_MAX,
+    bytes: BATCH_MAX,
+};
+
+/// A text for X-Ray.
+pub type Text<'a> = Cow<'a, [u8]>;
+
+impl Piece for Text<'_> {
+    fn weight(&self, _: Option<&Self>) -> usize {
+        self.len()
+    }
 }
 
-/// What a span that cannot be said in X-Ray's words is refused for.
-const UNTOLD: &str = "untranslatable";
-
-impl<'a> Texts<'a> {
-    /// Those of a batch.
-    pub fn of(batch: &'a [impl Borrow<Document>], options: &Options) -> Self {
-        let mut texts = Self::default();
-        for (place, document) in batch.iter().map(Borrow::borrow).enumerate() {
-            match &document.form {
-                Form::Segment => texts.push(place, Cow::Borrowed(&document.bytes)),
-                Form::Span(surroundings) => match translated(&document.bytes, surroundings, options) {
-                    Ok(parts) => parts
-                        .into_iter()
-                        .for_each(|part| texts.push(place, Cow::Owned(part))),
-                    Err(message) => texts.untold.push(Unprocessed {
-                        document: Some(place),
-                        code: UNTOLD.to_owned(),
-                        message,
-                        retriable: false,
-                    }),
-                },
-            }
+/// The texts of a batch.
+pub fn texts<'a>(batch: &'a [impl Borrow<Document>], options: &Options) -> Pieces<Text<'a>> {
+    let mut texts = Pieces::default();
+    for (place, document) in batch.iter().map(Borrow::borrow).enumerate() {
+        match &document.form {
+            Form::Segment => texts.push(place, Cow::Borrowed(document.bytes.as_slice())),
+            Form::Span(surroundings) => match translated(&document.bytes, surroundings, options) {
+                Ok(parts) => parts
+                    .into_iter()
+                    .for_each(|part| texts.push(place, Cow::Owned(part))),
+                Err(message) => texts.refuse(place, UNTOLD, message),
+            },
         }
-        texts
     }
-
-    fn push(&mut self, owner: usize, text: Cow<'a, [u8]>) {
-        self.texts.push(text);
-        self.owners.push(owner);
-    }
-
-    /// The texts.
-    pub fn all(&self) -> &[Cow<'a, [u8]>] {
-        &self.texts
-    }
-
-    /// The texts, in calls as large as X-Ray takes them.
-    pub fn calls(&self) -> impl Iterator<Item = (&[Cow<'a, [u8]>], Range<usize>)> {
-        let mut from = 0;
-        std::iter::from_fn(move || {
-            let rest = self.texts.get(from..).filter(|rest| !rest.is_empty())?;
-            let mut bytes = ByteCount::ZERO;
-            let fitting = rest.iter().take(DOCUMENTS_PER_CALL_MAX).take_while(|text| {
-                bytes = bytes.plus(ByteCount::of(text.len()));
-                bytes <= BATCH_MAX
-            });
-            // One that is larger than a call may be leaves alone.
-            let range = from..from + fitting.count().max(1);
-            from = range.end;
-            Some((self.texts.get(range.clone())?, range))
-        })
-    }
-
-    /// What X-Ray said of the texts of a call, said of the documents.
-    pub fn attributed(&self, call: &Range<usize>, items: Vec<Unprocessed>) -> Vec<Unprocessed> {
-        let owner = |place: usize| self.owners.get(call.start + place).copied();
-        items
-            .into_iter()
-            .map(|item| Unprocessed {
-                document: item.document.and_then(owner),
-                ..item
-            })
-            .collect()
-    }
-
-    /// The documents of texts that were not sent, which may be taken later.
-    pub fn left(&self, from: usize) -> impl Iterator<Item = Unprocessed> {
-        let owners = self.owners.get(from..).unwrap_or_default();
-        owners.iter().map(|owner| Unprocessed {
-            document: Some(*owner),
-            code: String::new(),
-            message: String::new(),
-            retriable: true,
-        })
-    }
-}
-
-/// No document is named twice: the word that it may be taken later stands above the others.
-pub fn once_each(mut items: Vec<Unprocessed>, documents: usize) -> Vec<Unprocessed> {
-    items.sort_by_key(|item| (item.document.is_none(), item.document, !item.retriable));
-    items.dedup_by(|later, first| first.document.is_some() && later.document == first.document);
-    items.truncate(documents);
-    items
+    texts
 }
 
 fn translated(bytes: &[u8], surroundings: &Surroundings, options: &Options) -> Result<Vec<Vec<u8>>, String> {

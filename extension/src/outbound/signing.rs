@@ -1,6 +1,6 @@
 //! Signs calls to X-Ray: AWS's signature version 4, in headers.
 //!
-//! Every call is a `POST` of JSON without a query, so the canonical request has one form. aws-sigv4, which
+//! Every call is a `POST` without a query, so the canonical request has one form. aws-sigv4, which
 //! knows all forms, is the oracle of the tests (docs/decisions/0006-own-signature.md).
 //!
 //! Pure: the time comes from outside. Header values that grant access are marked sensitive, so nothing
@@ -15,7 +15,6 @@ use ring::{digest, hmac};
 
 use super::credentials::Keys;
 
-const JSON: &str = "application/json";
 const ALGORITHM: &str = "AWS4-HMAC-SHA256";
 const SERVICE: &str = "xray";
 const DATE: HeaderName = HeaderName::from_static("x-amz-date");
@@ -28,6 +27,8 @@ pub struct Post<'a> {
     pub url: &'a Url,
     /// The content, whose hash is signed.
     pub body: &'a [u8],
+    /// In which format that is.
+    pub content_type: &'static str,
 }
 
 /// Signs for one region, and keeps the key that is derived anew each day.
@@ -75,7 +76,7 @@ impl Signer {
         let mut request = String::with_capacity(512);
         request.push_str("POST\n");
         push_path(&mut request, post.url.path());
-        push_all(&mut request, ["\n\ncontent-type:", JSON, "\nhost:"]);
+        push_all(&mut request, ["\n\ncontent-type:", post.content_type, "\nhost:"]);
         push_host(&mut request, post.url);
         push_all(&mut request, ["\nx-amz-date:", &time, "\n"]);
         if let Some(token) = keys.session_token.as_ref().map(|token| token.reveal()) {
@@ -104,7 +105,7 @@ impl Signer {
 
         headers.insert(AUTHORIZATION, sensitive(&authorization)?);
         headers.insert(DATE, HeaderValue::from_str(&time)?);
-        headers.insert(CONTENT_TYPE, HeaderValue::from_static(JSON));
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static(post.content_type));
         Ok(headers)
     }
 

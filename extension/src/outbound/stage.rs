@@ -40,8 +40,10 @@ pub(super) struct Seen {
     pub(super) connection: usize,
     /// Request line and headers.
     pub(super) head: String,
-    /// The content.
+    /// The content, as text.
     pub(super) body: String,
+    /// The content.
+    pub(super) bytes: Vec<u8>,
 }
 
 impl Seen {
@@ -127,13 +129,14 @@ fn lock(play: &Mutex<Play>) -> MutexGuard<'_, Play> {
 
 async fn serve(stream: TcpStream, connection: usize, play: Arc<Mutex<Play>>) {
     let mut stream = BufReader::new(stream);
-    while let Some((head, body)) = read_request(&mut stream).await {
+    while let Some((head, bytes)) = read_request(&mut stream).await {
         let act = {
             let mut play = lock(&play);
             play.seen.push(Seen {
                 connection,
                 head,
-                body,
+                body: String::from_utf8_lossy(&bytes).into_owned(),
+                bytes,
             });
             play.script.pop_front().unwrap_or_else(all_taken)
         };
@@ -185,7 +188,7 @@ fn half() -> String {
     "HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\n{\"Unprocessed".to_owned()
 }
 
-async fn read_request(stream: &mut BufReader<TcpStream>) -> Option<(String, String)> {
+async fn read_request(stream: &mut BufReader<TcpStream>) -> Option<(String, Vec<u8>)> {
     let mut head = String::new();
     while !head.ends_with("\r\n\r\n") {
         if stream.read_line(&mut head).await.ok()? == 0 {
@@ -198,5 +201,5 @@ async fn read_request(stream: &mut BufReader<TcpStream>) -> Option<(String, Stri
         .find_map(|line| line.strip_prefix("content-length:"));
     let mut body = vec![0; length.map_or(0, |length| length.trim().parse().unwrap())];
     stream.read_exact(&mut body).await.ok()?;
-    Some((head, String::from_utf8(body).unwrap()))
+    Some((head, body))
 }

@@ -15,7 +15,8 @@ use model::otlp::to_segment::Options;
 use tokio::task::JoinHandle;
 
 use super::limits::READ_WAIT;
-use super::segments::{Texts, once_each};
+use super::pieces::once_each;
+use super::segments;
 use crate::pipeline::document::Document;
 use crate::pipeline::outcome::{Answered, Failure, FailureKind, Outcome, Unreached};
 
@@ -47,7 +48,7 @@ impl StdoutSender {
 
     /// Writes one batch, within the wait.
     pub async fn send(&mut self, batch: &[impl Borrow<Document>], wait: Duration) -> Outcome {
-        let texts = Texts::of(batch, &self.options);
+        let texts = segments::texts(batch, &self.options);
         let text = lines(texts.all());
         let untold = once_each(texts.untold, batch.len());
         let writing = async {
@@ -75,6 +76,7 @@ impl StdoutSender {
                     Ok(Ok(())) => Outcome::Answered(Answered {
                         documents: batch.len(),
                         unprocessed: untold,
+                        remark: None,
                     }),
                     Ok(Err(error)) => failed(FailureKind::Unreachable(Unreached::Other), &error.to_string()),
                     Err(error) => failed(FailureKind::Unsendable, &error.to_string()),

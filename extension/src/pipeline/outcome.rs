@@ -29,6 +29,8 @@ pub struct Answered {
     pub documents: usize,
     /// What X-Ray did not take. No document is named twice.
     pub unprocessed: Vec<Unprocessed>,
+    /// What else is to be said, and costs no document.
+    pub remark: Option<String>,
 }
 
 impl Answered {
@@ -376,6 +378,7 @@ mod tests {
         let answered = Answered {
             documents: 3,
             unprocessed: vec![item.clone(), item],
+            remark: None,
         };
         assert_eq!(answered.taken(), 1);
     }

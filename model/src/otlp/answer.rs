@@ -84,6 +84,17 @@ pub fn status_to_protobuf(code: u8, message: &str) -> Vec<u8> {
     out
 }
 
+/// The message of such a status. None if the bytes are no protobuf message.
+pub fn status_from_protobuf(bytes: &[u8]) -> Option<Cow<'_, str>> {
+    let mut message = Cow::default();
+    for field in Fields::of(bytes) {
+        if let (2, Content::Bytes(text)) = field.ok()? {
+            message = String::from_utf8_lossy(text);
+        }
+    }
+    Some(message)
+}
+
 /// As [`status_to_protobuf`], in JSON.
 pub fn status_to_json(code: u8, message: &str) -> String {
     json!({"code": code, "message": message}).to_string()
@@ -134,7 +145,10 @@ mod tests {
 
     #[test]
     fn a_refused_request_is_told_why_in_both_forms() {
-        assert_eq!(status_to_protobuf(3, "no"), [8, 3, 18, 2, b'n', b'o']);
+        let status = status_to_protobuf(3, "no");
+        assert_eq!(status, [8, 3, 18, 2, b'n', b'o']);
+        assert_eq!(status_from_protobuf(&status).as_deref(), Some("no"));
+        assert_eq!(status_from_protobuf(b"<html>"), None);
         assert_eq!(status_to_json(3, "no"), r#"{"code":3,"message":"no"}"#);
     }
 
@@ -154,7 +168,7 @@ mod tests {
 
         #[test]
         fn no_bytes_make_the_readers_panic(bytes in proptest::collection::vec(any::<u8>(), 0..60)) {
-            let _ = (Answer::from_protobuf(&bytes), Answer::from_json(&bytes));
+            let _ = (Answer::from_protobuf(&bytes), Answer::from_json(&bytes), status_from_protobuf(&bytes));
         }
     }
 }

@@ -116,6 +116,7 @@ impl Extension for Ours {
                 Outcome::Answered(Answered {
                     documents: self.under_way,
                     unprocessed: Vec::new(),
+                    remark: None,
                 }),
             ),
             Input::Tick => Event::Tick,

@@ -31,7 +31,11 @@ fn answer(status: u16, headers: &[(&'static str, &str)], body: &[u8]) -> Answer 
 
 fn with_code(status: u16, code: &str) -> Refusal {
     let body = serde_json::json!({ "__type": format!("com.amazonaws.xray#{code}"), "Message": "m" });
-    Refusal::read(&answer(status, &[], body.to_string().as_bytes()), noon())
+    Refusal::read(
+        &answer(status, &[], body.to_string().as_bytes()),
+        noon(),
+        Dialect::Xray,
+    )
 }
 
 #[track_caller]
@@ -150,7 +154,7 @@ fn clocks_that_differ_are_seen_by_code_or_by_text() {
     ] {
         let body = serde_json::json!({ "__type": "InvalidSignatureException", "message": text }).to_string();
         let dated = answer(403, &[("date", "Thu, 21 May 2026 11:59:00 GMT")], body.as_bytes());
-        let refusal = Refusal::read(&dated, noon());
+        let refusal = Refusal::read(&dated, noon(), Dialect::Xray);
         let server = Some(noon().before(Duration::from_secs(60)));
         assert_eq!(refusal.kind(1), FailureKind::ClockSkew { server });
         assert_eq!(
@@ -164,7 +168,7 @@ fn clocks_that_differ_are_seen_by_code_or_by_text() {
 fn the_other_sides_time_is_its_date_or_else_in_its_words() {
     let words = |code: &str, headers: &[(&'static str, &str)], message: &str| {
         let body = serde_json::json!({ "__type": code, "message": message }).to_string();
-        Refusal::read(&answer(403, headers, body.as_bytes()), noon()).other_time()
+        Refusal::read(&answer(403, headers, body.as_bytes()), noon(), Dialect::Xray).other_time()
     };
     let expired = "Signature expired: 20260521T120000Z is now earlier than 20260521T125500Z (20260521T130000Z - 5 min.)";
     let signature = "InvalidSignatureException";
@@ -245,7 +249,7 @@ fn the_code_is_read_wherever_aws_puts_it() {
             "<Error><Code>AccessDeniedException</Code><Message>m</Message></Error>",
         ),
     ] {
-        let refusal = Refusal::read(&answer(403, headers, body.as_bytes()), noon());
+        let refusal = Refusal::read(&answer(403, headers, body.as_bytes()), noon(), Dialect::Xray);
         assert_eq!(refusal.code, "AccessDeniedException");
     }
 }
@@ -254,15 +258,16 @@ fn the_code_is_read_wherever_aws_puts_it() {
 fn a_refusal_prints_what_there_is() {
     assert_eq!(with_code(400, "X").to_string(), "400 X (m)");
     assert_eq!(
-        Refusal::read(&answer(502, &[], b"<html>"), noon()).to_string(),
+        Refusal::read(&answer(502, &[], b"<html>"), noon(), Dialect::Xray).to_string(),
         "502"
     );
 }
 
 #[test]
 fn a_pause_is_read_as_seconds_or_as_a_date_of_the_other_sides_clock() {
-    let asked =
-        |headers: &[(&'static str, &str)]| Refusal::read(&answer(503, headers, b""), noon()).retry_after;
+    let asked = |headers: &[(&'static str, &str)]| {
+        Refusal::read(&answer(503, headers, b""), noon(), Dialect::Xray).retry_after
+    };
     for (text, seconds) in [
         ("0", 0.0),
         ("1.5", 1.5),
@@ -302,7 +307,7 @@ proptest! {
         header in "[ -~]{0,60}",
     ) {
         let answer = answer(status, &[("retry-after", &header), ("date", &header), ("x-amzn-errortype", &header)], &body);
-        let refusal = Refusal::read(&answer, noon());
+        let refusal = Refusal::read(&answer, noon(), Dialect::Xray);
         let _ = (refusal.kind(1), refusal.mend("x"), refusal.to_string(), answer.unprocessed());
     }
 }

@@ -10,6 +10,7 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::{HandshakeKind, ServerConfig, ServerConnection, StreamOwned};
 
 use super::*;
+use crate::outbound::dialect::{Dialect, Peer};
 use crate::outbound::error::{SendError, one_line};
 use crate::pipeline::outcome::{FailureKind, Unreached};
 
@@ -87,7 +88,13 @@ async fn a_certificate_nobody_vouches_for_is_refused_in_one_clear_line() {
     let server = TlsServer::start(1);
     let client = Connection::to(&server.url()).client().unwrap();
     let error = client.post(server.url()).send().await.unwrap_err();
-    let error = SendError::transport("https://localhost", error);
+    let error = SendError::transport(
+        Peer {
+            dialect: Dialect::Xray,
+            address: "https://localhost".to_owned(),
+        },
+        error,
+    );
     assert_eq!(error.kind(), FailureKind::Unreachable(Unreached::Untrusted));
     let line = one_line(&error);
     assert!(

@@ -65,29 +65,20 @@ pub(in crate::outbound) fn both(span: &mut Span<'_>) {
 }
 
 /// For each call: the places of the documents whose texts are in it.
-fn calls(texts: &Texts<'_>) -> Vec<Vec<usize>> {
+fn calls(texts: &Pieces<Text<'_>>) -> Vec<Vec<usize>> {
     let owners = texts
-        .calls()
-        .map(|(_, range)| texts.owners.get(range).unwrap().to_vec());
+        .calls(CALL)
+        .map(|(_, range)| range.map(|place| texts.owner(place).unwrap()).collect());
     owners.collect()
-}
-
-fn said(document: Option<usize>, code: &str, retriable: bool) -> Unprocessed {
-    Unprocessed {
-        document,
-        code: code.to_owned(),
-        message: String::new(),
-        retriable,
-    }
 }
 
 #[test]
 fn segments_stay_as_they_are_and_spans_are_said_in_xrays_words() {
     let batch = [segment(), span(1, |_| ()), span(2, both)];
-    let texts = Texts::of(&batch, &Options::default());
-    assert!(texts.untold.is_empty());
-    assert_eq!(calls(&texts), [[0, 1, 2, 2]]);
-    let (call, _) = texts.calls().next().unwrap();
+    let told = texts(&batch, &Options::default());
+    assert!(told.untold.is_empty());
+    assert_eq!(calls(&told), [[0, 1, 2, 2]]);
+    let (call, _) = told.calls(CALL).next().unwrap();
     assert!(matches!(call[0], Cow::Borrowed(text) if text == SEGMENT.as_bytes()));
     let told: Value = serde_json::from_slice(&call[1]).unwrap();
     assert_eq!(
@@ -106,9 +97,9 @@ fn a_span_that_is_too_large_in_xrays_words_is_cut() {
         let value = Attributed::Text(long.clone().into());
         span.attributes.push(Attribute::new("big", value));
     })];
-    let texts = Texts::of(&batch, &Options::default());
-    assert!(texts.untold.is_empty());
-    let (call, _) = texts.calls().next().unwrap();
+    let told = texts(&batch, &Options::default());
+    assert!(told.untold.is_empty());
+    let (call, _) = told.calls(CALL).next().unwrap();
     assert!(call.iter().all(|text| text.len() <= SEGMENT_DOCUMENT_MAX_BYTES));
     let told: Value = serde_json::from_slice(&call[0]).unwrap();
     assert!(told["metadata"]["fluoroscope"]["cut"].is_object(), "{told}");
@@ -118,8 +109,8 @@ fn a_span_that_is_too_large_in_xrays_words_is_cut() {
 fn a_batch_leaves_in_calls_that_xray_takes() {
     let many: Vec<_> = (1..=30).map(|id| span(id, both)).collect();
     let options = Options::default();
-    let texts = Texts::of(&many, &options);
-    let lengths: Vec<_> = texts.calls().map(|(call, _)| call.len()).collect();
+    let told = texts(&many, &options);
+    let lengths: Vec<_> = told.calls(CALL).map(|(call, _)| call.len()).collect();
     assert_eq!(lengths, [DOCUMENTS_PER_CALL_MAX, 10]);
     let large: Vec<_> = (1..=20)
         .map(|id| {
@@ -129,49 +120,13 @@ fn a_batch_leaves_in_calls_that_xray_takes() {
             })
         })
         .collect();
-    let texts = Texts::of(&large, &options);
+    let told = texts(&large, &options);
     let most = BATCH_MAX.get();
-    for (call, _) in texts.calls() {
+    for (call, _) in told.calls(CALL) {
         let bytes: usize = call.iter().map(|text| text.len()).sum();
         assert!(u64::try_from(bytes).unwrap() <= most, "{bytes}");
     }
-    assert_eq!(texts.calls().map(|(call, _)| call.len()).sum::<usize>(), 20);
-}
-
-#[test]
-fn what_is_said_of_a_text_is_said_of_its_document() {
-    let batch = [span(1, both), span(2, |_| ()), span(3, both)];
-    let texts = Texts::of(&batch, &Options::default());
-    let items = vec![
-        said(Some(0), "InvalidName", false),
-        said(Some(3), "ThrottledException", true),
-        said(None, "unknown", false),
-    ];
-    let attributed = texts.attributed(&(1..5), items);
-    let places: Vec<_> = attributed.iter().map(|item| item.document).collect();
-    assert_eq!(places, [Some(0), Some(2), None]);
-    let left: Vec<_> = texts.left(3).map(|item| item.document).collect();
-    assert_eq!(left, [Some(2), Some(2)]);
-}
-
-#[test]
-fn a_document_is_named_once_and_tried_again_if_one_of_its_texts_may_be() {
-    let items = vec![
-        said(None, "unknown", false),
-        said(Some(1), "InvalidName", false),
-        said(Some(1), "ThrottledException", true),
-        said(Some(0), "InvalidName", false),
-        said(None, "unknown", false),
-    ];
-    let once: Vec<_> = once_each(items.clone(), 9)
-        .into_iter()
-        .map(|item| (item.document, item.retriable))
-        .collect();
-    assert_eq!(
-        once,
-        [(Some(0), false), (Some(1), true), (None, false), (None, false)]
-    );
-    assert_eq!(once_each(items, 3).len(), 3);
+    assert_eq!(told.calls(CALL).map(|(call, _)| call.len()).sum::<usize>(), 20);
 }
 
 #[test]
@@ -179,12 +134,12 @@ fn a_span_that_was_tampered_with_is_refused_and_costs_itself_alone() {
     let mut bad = span(1, |_| ());
     bad.bytes.truncate(10);
     let batch = [bad, span(2, |_| ())];
-    let texts = Texts::of(&batch, &Options::default());
-    let untold: Vec<_> = texts
+    let told = texts(&batch, &Options::default());
+    let untold: Vec<_> = told
         .untold
         .iter()
         .map(|item| (item.document, item.code.as_str(), item.retriable))
         .collect();
     assert_eq!(untold, [(Some(0), UNTOLD, false)]);
-    assert_eq!(calls(&texts), [[1]]);
+    assert_eq!(calls(&told), [[1]]);
 }

@@ -10,6 +10,8 @@ use proptest::prelude::*;
 use super::*;
 use crate::outbound::credentials::Secret;
 
+const JSON: &str = "application/json";
+
 /// The key pair of AWS's documented examples.
 fn example_keys(token: Option<&str>) -> Arc<Keys> {
     keys("AKIDEXAMPLE", "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY", token)
@@ -28,7 +30,11 @@ fn url(text: &str) -> Url {
 }
 
 fn post(url: &Url) -> Post<'_> {
-    Post { url, body: b"{}" }
+    Post {
+        url,
+        body: b"{}",
+        content_type: JSON,
+    }
 }
 
 fn header<'a>(headers: &'a HeaderMap, name: &str) -> &'a str {
@@ -43,7 +49,15 @@ fn a_call_to_xray_with_a_session_token_is_signed_as_botocore_signs_it() {
     let keys = example_keys(Some("session/token+with=signs"));
     let url = url("http://127.0.0.1:3000/prefix/TraceSegments");
     let headers = Signer::new("eu-west-1")
-        .sign(Post { url: &url, body }, &keys, now)
+        .sign(
+            Post {
+                url: &url,
+                body,
+                content_type: JSON,
+            },
+            &keys,
+            now,
+        )
         .unwrap();
     assert_eq!(header(&headers, "x-amz-date"), "20260521T100000Z");
     assert_eq!(
@@ -137,7 +151,7 @@ proptest! {
         let keys = keys(&id, &secret, token.as_deref());
         let now = Timestamp::from_micros(seconds * 1_000_000 + 999_999);
         let mut signer = Signer::new("eu-west-1");
-        let post = Post { url: &url, body: &body };
+        let post = Post { url: &url, body: &body, content_type: JSON };
         let expected = expected(post, &keys, now);
         prop_assert_eq!(&signer.sign(post, &keys, now).unwrap(), &expected);
         // The derived key is used again.

@@ -6,8 +6,10 @@ use std::time::Duration;
 use tokio::net::{TcpListener, TcpSocket};
 
 use super::*;
+use crate::outbound::connection::Connection;
 use crate::outbound::credentials::{CredentialSettings, Secret};
 use crate::outbound::endpoint::EndpointSettings;
+use crate::outbound::limits::SECOND_ATTEMPT_MIN;
 use crate::outbound::stage::{Act, Stage, all_taken, answer, answer_with};
 use crate::pipeline::outcome::{FailureKind, Retry, Unprocessed, Unreached};
 
@@ -58,7 +60,7 @@ fn taken(outcome: Outcome) {
         outcome,
         Outcome::Answered(Answered {
             documents: 2,
-            unprocessed: Vec::new()
+            ..Answered::default()
         })
     );
 }
@@ -220,7 +222,7 @@ async fn with_too_little_time_left_the_first_failure_stands() {
 async fn an_attempt_has_a_bound_of_its_own() {
     let stage = Stage::open([Act::Stall]).await;
     let mut sender = sender_to(&stage);
-    sender.attempt_wait = SHORT;
+    sender.exchange.attempt_wait = SHORT;
     let failure = failed(send(&mut sender, LONG).await);
     assert!(failure.message.ends_with(" within 150 ms"), "{}", failure.message);
     assert_eq!(stage.connections(), [0]);
@@ -290,7 +292,7 @@ async fn a_port_nobody_listens_on_is_said_to_refuse() {
         "{}",
         failure.message
     );
-    assert_eq!(sender.connection.dialled(), 1);
+    assert_eq!(sender.exchange.connection.dialled(), 1);
 }
 
 /// An address that answers nothing while one connects: its queue is full. The sockets keep it so.
@@ -318,7 +320,7 @@ async fn a_host_that_swallows_connections_is_said_to_have_no_route() {
         "{}",
         failure.message
     );
-    assert_eq!(sender.connection.dialled(), 1);
+    assert_eq!(sender.exchange.connection.dialled(), 1);
 }
 
 #[tokio::test]
@@ -326,7 +328,7 @@ async fn a_name_without_an_address_is_said_to_have_none() {
     // Longer than a label may be: the system refuses it without asking anybody.
     let url = format!("http://{}.invalid:1", "a".repeat(70));
     let mut sender = XraySender::new(endpoint(&url), environment_keys());
-    sender.connection = Connection::without_proxy(&sender.endpoint.url("/"));
+    sender.exchange.connection = Connection::without_proxy(&sender.endpoint.url("/"));
     let failure = failed(send(&mut sender, LONG).await);
     assert_eq!(failure.kind, FailureKind::Unreachable(Unreached::UnknownHost));
     assert!(

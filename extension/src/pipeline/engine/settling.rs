@@ -62,6 +62,12 @@ impl Engine {
             self.notice(now, &reason, line);
             self.tally.rejected_by(lane, reason);
         }
+        if let Some(remark) = &answered.remark {
+            let line = Line::new(Level::Warn, "a destination took what it was sent, with a remark")
+                .with("outbound", name)
+                .with("detail", remark.clone());
+            self.notice(now, &format!("{name} remark"), line);
+        }
         self.tally.sent(lane, left);
         let state = self.lanes.of_mut(lane);
         let sending = &mut state.sending;

@@ -21,7 +21,7 @@ async fn a_batch_of_many_texts_leaves_in_several_calls() {
     let (outcome, calls) = outcome_of([]).await;
     let expected = Answered {
         documents: 30,
-        unprocessed: Vec::new(),
+        ..Answered::default()
     };
     assert_eq!((outcome, calls), (Outcome::Answered(expected), 2));
 }

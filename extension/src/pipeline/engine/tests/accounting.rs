@@ -24,6 +24,10 @@ fn item(document: Option<usize>, retriable: bool) -> Unprocessed {
 }
 
 fn answer(bench: &mut Bench, unprocessed: Vec<Unprocessed>) {
+    answer_with(bench, unprocessed, None);
+}
+
+fn answer_with(bench: &mut Bench, unprocessed: Vec<Unprocessed>, remark: Option<&str>) {
     let (batch, _) = bench.sending.pop().unwrap();
     let documents = batch.documents.len();
     drop(batch);
@@ -32,6 +36,7 @@ fn answer(bench: &mut Bench, unprocessed: Vec<Unprocessed>) {
         Outcome::Answered(Answered {
             documents,
             unprocessed,
+            remark: remark.map(str::to_owned),
         }),
     ));
 }
@@ -57,6 +62,24 @@ fn unprocessed_documents_are_settled_one_by_one() {
         (1, 2, 1)
     );
     assert_eq!(bench.nexts, 1); // the retriable one waits for its pause, the function does not
+}
+
+#[test]
+fn a_remark_costs_no_document_and_is_told_once() {
+    let mut bench = Bench::new();
+    for (request, id) in [("r-1", "5555555555555555"), ("r-2", "6666666666666666")] {
+        bench.invoke(request, &header(S));
+        bench.subsegment(id, S);
+        bench.records([start(request, tracing(Some(S), W)), done(request, "success")]);
+        answer_with(&mut bench, Vec::new(), Some("slow down, please"));
+    }
+    let tally = bench.engine.tally().of(Lane::FIRST);
+    assert_eq!(
+        (tally.rejected_total(), bench.engine.held_documents(Lane::FIRST)),
+        (0, 0)
+    );
+    let told: Vec<_> = bench.lines.iter().map(|line| &line.fields["detail"]).collect();
+    assert_eq!(told, [&json!("slow down, please")]);
 }
 
 #[test]

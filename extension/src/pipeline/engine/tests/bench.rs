@@ -314,7 +314,7 @@ impl Bench {
             Lane::FIRST,
             Outcome::Answered(Answered {
                 documents,
-                unprocessed: Vec::new(),
+                ..Answered::default()
             }),
         ));
         true
@@ -344,6 +344,7 @@ impl Bench {
             Outcome::Answered(Answered {
                 documents: documents.len(),
                 unprocessed,
+                remark: None,
             }),
         ));
         documents

@@ -258,7 +258,7 @@ fn documents_that_trickle_in_after_the_end_do_not_hold_it() {
     drop(batch);
     let answered = crate::pipeline::outcome::Answered {
         documents: 2,
-        unprocessed: Vec::new(),
+        ..Default::default()
     };
     bench.event(Event::Settled(
         Lane::FIRST,
