@@ -24,6 +24,7 @@ mod tests;
 use std::borrow::Cow;
 
 use super::encode;
+use super::mapping::IN_PROGRESS;
 use super::span::{Attribute, Resource, Span};
 use crate::ids::{SegmentId, TraceId};
 use crate::limits::{SEGMENT_DOCUMENT_MAX_BYTES, SUBSEGMENT_DEPTH_MAX};
@@ -47,6 +48,9 @@ pub struct Given<'a> {
     /// The segments that Lambda itself sends to X-Ray are where these spans go: X-Ray's own OTLP endpoint. Elsewhere a
     /// span under one of them would be an orphan and is a root.
     pub has_front_end: bool,
+    /// When what has no end yet was last known to be open: there its span ends, and says that it was. Without it such a
+    /// span has no end.
+    pub open_until: Option<Timestamp>,
 }
 
 /// A document as spans.
@@ -178,6 +182,8 @@ impl<'a> Writer<'a> {
         // What is in progress has no end, whatever it says.
         let is_open = object.value("in_progress") == Some("true");
         let end = time("end_time").filter(|_| !is_open);
+        let is_open = end.is_none();
+        let end = end.or(self.given.open_until);
         let mut span = Span::new(self.trace_id, id);
         span.name = name;
         span.parent = nest.parent;
@@ -186,9 +192,12 @@ impl<'a> Writer<'a> {
         let mut part = Part::new(span, Nature::of(object, nest.depth == 0), self.given);
         part.language = self.language.clone();
         part.read(object);
+        if is_open && self.given.open_until.is_some() && object.value("in_progress") != Some("true") {
+            part.put(IN_PROGRESS, true);
+        }
         let mut bytes = Vec::new();
         encode::span(&part.span, &mut bytes);
-        self.made.open += usize::from(end.is_none());
+        self.made.open += usize::from(is_open);
         self.made.spans.push(bytes.into());
         if nest.depth == 0 {
             self.resource = part.resource;

@@ -67,6 +67,7 @@ async fn the_platforms_segments_as_spans_are_the_same_trace_as_the_segments_them
             resource: &resource,
             older_names: true,
             has_front_end,
+            ..Given::default()
         };
         let as_spans = running(ageless()).await;
         let mut writer = Writer::default();
