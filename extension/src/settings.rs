@@ -3,6 +3,7 @@
 //! Nothing outside this module reads the environment. A value that cannot be read costs a warning that
 //! names variable, value and wanted form, and its default: never the function.
 
+mod otlp;
 mod outbounds;
 mod problem;
 mod reading;
@@ -13,6 +14,7 @@ mod tests;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+use model::otlp::to_segment::Options;
 use model::size::ByteCount;
 use model::wire::telemetry::InitKind;
 
@@ -25,8 +27,10 @@ use crate::pipeline::flush::Mode;
 use crate::pipeline::identity::{PlatformSegments, Rescue};
 use crate::pipeline::metrics::MetricsFormat;
 use crate::pipeline::sampling::SampleRate;
+use outbounds::Own;
 use reading::{Loopback, LoopbackOrOff, Reader, Switch, set};
 
+pub use otlp::OtlpDestination;
 pub use outbounds::Outbound;
 pub use problem::Problem;
 
@@ -70,8 +74,12 @@ pub struct Settings {
     /// Where documents go, each to all of these: never empty, nothing twice.
     ///
     /// `FLUOROSCOPE_OUTBOUND`, names with commas between, default `xray`. Two outbounds halve what each may keep in
-    /// files. `daemon` sends to 169.254.79.129:2000, where Lambda's is, or to `FLUOROSCOPE_DAEMON_ADDRESS`.
+    /// files. `daemon` sends to 169.254.79.129:2000, where Lambda's is, or to `FLUOROSCOPE_DAEMON_ADDRESS`; `otlp` to
+    /// `FLUOROSCOPE_OTLP_ENDPOINT` with `FLUOROSCOPE_OTLP_HEADERS`.
     pub outbounds: Vec<Outbound>,
+    /// How spans are said in X-Ray's words. `FLUOROSCOPE_INDEXED_ATTRIBUTES`: names of attributes that become annotations,
+    /// with commas between, or `*`.
+    pub translation: Options,
     /// Where OpenTelemetry's protocol is received over HTTP; none if it is not.
     ///
     /// Default 127.0.0.1:4318, where every SDK sends. Change it when something else holds that port, together with the
@@ -145,12 +153,20 @@ pub struct Sandbox {
     pub init_kind: InitKind,
     /// Rarely given to extensions; else `/aws/lambda/<function>`.
     pub log_group: String,
+    /// The function's version.
+    pub version: Option<String>,
+    /// How the function's own spans call the service: `OTEL_SERVICE_NAME`.
+    pub service: Option<String>,
 }
 
 const UDP_ADDRESS: &str = "FLUOROSCOPE_UDP_ADDRESS";
 const OUTBOUND: &str = "FLUOROSCOPE_OUTBOUND";
 const DAEMON_ADDRESS: &str = "FLUOROSCOPE_DAEMON_ADDRESS";
 const OTLP_ADDRESS: &str = "FLUOROSCOPE_OTLP_ADDRESS";
+const OTLP_ENDPOINT: &str = "FLUOROSCOPE_OTLP_ENDPOINT";
+const OTLP_HEADERS: &str = "FLUOROSCOPE_OTLP_HEADERS";
+const OTLP_COMPRESSION: &str = "FLUOROSCOPE_OTLP_COMPRESSION";
+const INDEXED_ATTRIBUTES: &str = "FLUOROSCOPE_INDEXED_ATTRIBUTES";
 const PLATFORM_SEGMENTS: &str = "FLUOROSCOPE_PLATFORM_SEGMENTS";
 const RESCUE: &str = "FLUOROSCOPE_RESCUE";
 const MEMORY_BUDGET: &str = "FLUOROSCOPE_MEMORY_BUDGET";
@@ -161,11 +177,15 @@ const LOG_LEVEL: &str = "FLUOROSCOPE_LOG_LEVEL";
 const PROXY: &str = "FLUOROSCOPE_PROXY";
 const PROXY_ADDRESS: &str = "FLUOROSCOPE_PROXY_ADDRESS";
 const SAMPLE_RATE: &str = "FLUOROSCOPE_SAMPLE_RATE";
-const KNOWN: [&str; 14] = [
+const KNOWN: [&str; 18] = [
     UDP_ADDRESS,
     OUTBOUND,
     DAEMON_ADDRESS,
     OTLP_ADDRESS,
+    OTLP_ENDPOINT,
+    OTLP_HEADERS,
+    OTLP_COMPRESSION,
+    INDEXED_ATTRIBUTES,
     PLATFORM_SEGMENTS,
     RESCUE,
     MEMORY_BUDGET,
@@ -200,15 +220,21 @@ impl Settings {
                 "host:port with a numeric host, such as 127.0.0.1:2000",
             )
             .unwrap_or(UDP_DEFAULT);
+        let otlp_address = read
+            .parsed(
+                OTLP_ADDRESS,
+                "host:port with a numeric loopback host, such as 127.0.0.1:4318, or off",
+            )
+            .map_or(Some(OTLP_DEFAULT), |LoopbackOrOff(address)| address);
+        let own = Own {
+            udp: udp_address,
+            otlp: otlp_address,
+        };
         let settings = Self {
             udp_address,
-            outbounds: outbounds::read(&mut read, udp_address),
-            otlp_address: read
-                .parsed(
-                    OTLP_ADDRESS,
-                    "host:port with a numeric loopback host, such as 127.0.0.1:4318, or off",
-                )
-                .map_or(Some(OTLP_DEFAULT), |LoopbackOrOff(address)| address),
+            outbounds: outbounds::read(&mut read, &own),
+            translation: outbounds::translation(vars),
+            otlp_address,
             platform_segments: read
                 .parsed(PLATFORM_SEGMENTS, "auto, always or never")
                 .unwrap_or(PlatformSegments::Auto),
@@ -255,6 +281,8 @@ fn sandbox(vars: &impl Vars, memory_mb: Option<u64>) -> Sandbox {
         log_group: log_group.unwrap_or_else(|| format!("/aws/lambda/{function_name}")),
         function_name,
         memory_mb,
+        version: set(vars, "AWS_LAMBDA_FUNCTION_VERSION"),
+        service: set(vars, "OTEL_SERVICE_NAME"),
         init_kind: init_kind.map_or(InitKind::Unknown, |kind| InitKind::parse(&kind)),
     }
 }

@@ -2,6 +2,7 @@
 //! scripted function and an X-Ray backend, each on a port of its own.
 
 pub mod chaos;
+pub mod collector;
 pub mod daemon;
 pub mod destination;
 pub mod lab;

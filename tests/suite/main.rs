@@ -22,6 +22,7 @@ mod mapping;
 mod memory;
 mod memory_limit;
 mod names;
+mod otlp_outbounds;
 mod outbounds;
 mod oversize;
 mod proxy;

@@ -139,7 +139,8 @@ fn configured(settings: &EndpointSettings) -> Option<(&'static str, &str)> {
     own.or_else(|| filled(&settings.any_url).map(|text| ("AWS_ENDPOINT_URL", text)))
 }
 
-fn read_url(text: &str) -> Result<Url, &'static str> {
+/// An address that can be called, or why it cannot.
+pub(crate) fn read_url(text: &str) -> Result<Url, &'static str> {
     let url = Url::parse(text).map_err(|_| "not an address")?;
     if !matches!(url.scheme(), "http" | "https") {
         return Err("neither http nor https");

@@ -7,6 +7,10 @@ use std::str::FromStr;
 pub enum OutboundKind {
     /// X-Ray's own API: `PutTraceSegments`, signed.
     Xray,
+    /// X-Ray's endpoint for OpenTelemetry's protocol, signed.
+    XrayOtlp,
+    /// Any other endpoint for that protocol, over HTTP.
+    Otlp,
     /// Lambda's own daemon, over UDP.
     Daemon,
     /// The log: a line for each document.
@@ -15,12 +19,14 @@ pub enum OutboundKind {
 
 impl OutboundKind {
     /// Every kind.
-    pub const ALL: [Self; 3] = [Self::Xray, Self::Daemon, Self::Stdout];
+    pub const ALL: [Self; 5] = [Self::Xray, Self::XrayOtlp, Self::Otlp, Self::Daemon, Self::Stdout];
 
     /// Its name in settings, the tally and the names of files.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Xray => "xray",
+            Self::XrayOtlp => "xray-otlp",
+            Self::Otlp => "otlp",
             Self::Daemon => "daemon",
             Self::Stdout => "stdout",
         }

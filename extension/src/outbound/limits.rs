@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use model::size::ByteCount;
+
 /// Time for a TCP connection and its TLS handshake; beyond it the endpoint counts as out of reach.
 pub const CONNECT_WAIT: Duration = Duration::from_secs(2);
 /// Time for one request and its whole answer; beyond it the endpoint counts as silent.
@@ -22,6 +24,13 @@ pub const IDLE_CONNECTIONS_MAX: usize = 1;
 pub const IDLE_CONNECTION_WAIT: Duration = Duration::from_secs(55);
 /// TLS sessions remembered for resumption; the oldest is forgotten. One endpoint needs one name.
 pub const TLS_SESSIONS_MAX: usize = 8;
+/// Bytes of a request of OpenTelemetry's protocol before it is packed; a batch that is larger leaves in several. X-Ray
+/// takes 5 MB, collectors 4 MiB or more; this much is in memory beside the batch.
+pub const OTLP_BODY_MAX: ByteCount = ByteCount::mib(1);
+/// Spans in it; likewise. So many X-Ray takes.
+pub const OTLP_SPANS_MAX: usize = 10_000;
+/// Bytes of a resource and a scope together, for X-Ray; spans with more are refused, since X-Ray refuses the whole request.
+pub const XRAY_AROUND_MAX_BYTES: usize = 16 * 1024;
 /// Bytes of an answer that are read. Fifty unprocessed items take about 15 KiB; a longer answer is not X-Ray's.
 pub const ANSWER_MAX_BYTES: usize = 64 * 1024;
 /// Characters kept of a text that came from outside; the rest is cut.

@@ -38,6 +38,10 @@ pub mod exchange;
 
 pub mod xray;
 
+pub mod spans;
+
+pub mod otlp;
+
 pub mod sampling;
 
 pub mod daemon;

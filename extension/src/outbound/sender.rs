@@ -6,6 +6,7 @@ use model::time::Timestamp;
 use model::wire::xray_api::TelemetryRecord;
 
 use super::daemon::DaemonSender;
+use super::otlp::OtlpSender;
 use super::stdout::StdoutSender;
 use super::xray::XraySender;
 use crate::pipeline::outcome::Outcome;
@@ -16,6 +17,8 @@ use crate::pipeline::spool::Held;
 pub enum Sender {
     /// To X-Ray's API.
     Xray(Box<XraySender>),
+    /// To a destination of OpenTelemetry's protocol.
+    Otlp(Box<OtlpSender>),
     /// To Lambda's own daemon.
     Daemon(DaemonSender),
     /// To the log.
@@ -28,6 +31,7 @@ impl Sender {
     pub async fn send(&mut self, batch: &[Held], now: Timestamp, wait: Duration) -> Outcome {
         match self {
             Self::Xray(sender) => sender.send_batch(batch, now, wait).await,
+            Self::Otlp(sender) => sender.send(batch, now, wait).await,
             Self::Daemon(sender) => sender.send(batch, wait).await,
             Self::Stdout(sender) => sender.send(batch, wait).await,
         }
@@ -37,7 +41,7 @@ impl Sender {
     pub async fn tell(&mut self, record: TelemetryRecord, now: Timestamp, wait: Duration) -> bool {
         match self {
             Self::Xray(sender) => sender.send_telemetry(record, now, wait).await.is_ok(),
-            Self::Daemon(_) | Self::Stdout(_) => false,
+            Self::Otlp(_) | Self::Daemon(_) | Self::Stdout(_) => false,
         }
     }
 
@@ -45,6 +49,7 @@ impl Sender {
     pub fn forget(&mut self) {
         match self {
             Self::Xray(sender) => sender.forget(),
+            Self::Otlp(sender) => sender.forget(),
             Self::Daemon(sender) => sender.forget(),
             Self::Stdout(_) => {}
         }

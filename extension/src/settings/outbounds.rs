@@ -2,17 +2,27 @@
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
+use model::otlp::to_segment::Options;
+
+use super::otlp::{self, OtlpDestination};
 use super::problem::Problem;
-use super::reading::{Reader, quoted, set};
-use super::{DAEMON_ADDRESS, OUTBOUND, Vars};
+use super::reading::{Reader, is_ours, quoted, set};
+use super::{
+    DAEMON_ADDRESS, INDEXED_ATTRIBUTES, OTLP_COMPRESSION, OTLP_ENDPOINT, OTLP_HEADERS, OUTBOUND, Vars,
+};
 use crate::limits::LANES_MAX;
 use crate::outbound::kind::OutboundKind;
+use crate::outbound::otlp::Packing;
 
 /// Where documents go.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Outbound {
     /// X-Ray's own API.
     Xray,
+    /// X-Ray's endpoint for OpenTelemetry's protocol, with requests packed like this.
+    XrayOtlp(Packing),
+    /// Any other endpoint for that protocol.
+    Otlp(OtlpDestination),
     /// The X-Ray daemon at this address.
     Daemon(SocketAddr),
     /// The log.
@@ -21,9 +31,11 @@ pub enum Outbound {
 
 impl Outbound {
     /// Of which kind it is.
-    pub const fn kind(self) -> OutboundKind {
+    pub const fn kind(&self) -> OutboundKind {
         match self {
             Self::Xray => OutboundKind::Xray,
+            Self::XrayOtlp(_) => OutboundKind::XrayOtlp,
+            Self::Otlp(_) => OutboundKind::Otlp,
             Self::Daemon(_) => OutboundKind::Daemon,
             Self::Stdout => OutboundKind::Stdout,
         }
@@ -32,13 +44,19 @@ impl Outbound {
 
 /// Where functions find Lambda's own daemon, which extensions are not told.
 const LAMBDAS_DAEMON: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::new(169, 254, 79, 129)), 2000);
-const EXPECTED: &str = "expected xray, daemon or stdout, several with commas between";
+const EXPECTED: &str = "expected xray, xray-otlp, otlp, daemon or stdout, several with commas between";
+
+/// Where the extension itself takes documents in.
+pub(super) struct Own {
+    pub(super) udp: SocketAddr,
+    pub(super) otlp: Option<SocketAddr>,
+}
 
 /// What lies outside of the list is told, and the rest is used; where nothing is left, X-Ray.
-pub(super) fn read(read: &mut Reader<'_, impl Vars>, own: SocketAddr) -> Vec<Outbound> {
+pub(super) fn read(read: &mut Reader<'_, impl Vars>, own: &Own) -> Vec<Outbound> {
     let mut outbounds: Vec<Outbound> = Vec::new();
     let named = set(read.vars, OUTBOUND).unwrap_or_default();
-    let daemon = daemon_address(read, own);
+    let daemon = daemon_address(read, own.udp);
     let names = named.split(',').map(str::trim).filter(|name| !name.is_empty());
     for name in names {
         let found = match name.parse() {
@@ -48,6 +66,8 @@ pub(super) fn read(read: &mut Reader<'_, impl Vars>, own: SocketAddr) -> Vec<Out
             }
             Ok(_) if outbounds.len() >= LANES_MAX => Err(format!("at most {LANES_MAX} at once")),
             Ok(OutboundKind::Xray) => Ok(Outbound::Xray),
+            Ok(OutboundKind::XrayOtlp) => Ok(Outbound::XrayOtlp(otlp::packing(read))),
+            Ok(OutboundKind::Otlp) => otlp::destination(read, own.otlp).map(Outbound::Otlp),
             Ok(OutboundKind::Stdout) => Ok(Outbound::Stdout),
             Ok(OutboundKind::Daemon) => daemon.clone().map(Outbound::Daemon),
         };
@@ -60,17 +80,51 @@ pub(super) fn read(read: &mut Reader<'_, impl Vars>, own: SocketAddr) -> Vec<Out
             }),
         }
     }
-    let is_daemon = |name: &str| name.parse() == Ok(OutboundKind::Daemon);
-    if set(read.vars, DAEMON_ADDRESS).is_some() && !named.split(',').any(is_daemon) {
-        read.problems.push(Problem::Idle {
-            name: DAEMON_ADDRESS,
-            without: "daemon in FLUOROSCOPE_OUTBOUND",
-        });
-    }
+    idle(read, &named);
     if outbounds.is_empty() {
         outbounds.push(Outbound::Xray);
     }
     outbounds
+}
+
+/// Settings of outbounds that are not asked for.
+fn idle(read: &mut Reader<'_, impl Vars>, named: &str) {
+    use OutboundKind::{Daemon, Otlp, Stdout, Xray, XrayOtlp};
+    let settings: [(_, &[_], _); 5] = [
+        (DAEMON_ADDRESS, &[Daemon], "daemon in FLUOROSCOPE_OUTBOUND"),
+        (OTLP_ENDPOINT, &[Otlp], "otlp in FLUOROSCOPE_OUTBOUND"),
+        (OTLP_HEADERS, &[Otlp], "otlp in FLUOROSCOPE_OUTBOUND"),
+        (
+            OTLP_COMPRESSION,
+            &[Otlp, XrayOtlp],
+            "otlp or xray-otlp in FLUOROSCOPE_OUTBOUND",
+        ),
+        (
+            INDEXED_ATTRIBUTES,
+            &[Xray, Stdout],
+            "xray or stdout in FLUOROSCOPE_OUTBOUND",
+        ),
+    ];
+    let is_default = named.trim().is_empty();
+    for (name, kinds, without) in settings {
+        let is_named = |text: &str| text.parse().is_ok_and(|kind| kinds.contains(&kind));
+        let is_used = named.split(',').any(is_named) || (is_default && kinds.contains(&Xray));
+        if set(read.vars, name).is_some() && !is_used {
+            read.problems.push(Problem::Idle { name, without });
+        }
+    }
+}
+
+/// Attributes of spans that become annotations of their documents.
+pub(super) fn translation(vars: &impl Vars) -> Options {
+    let text = set(vars, INDEXED_ATTRIBUTES).unwrap_or_default();
+    let names = text.split(',').map(str::trim).filter(|name| !name.is_empty());
+    let (all, named): (Vec<_>, Vec<_>) = names.map(str::to_owned).partition(|name| name == "*");
+    Options {
+        indexed: named,
+        index_all: !all.is_empty(),
+        ..Options::default()
+    }
 }
 
 /// Where Lambda's own daemon is: as the operator says, as the function's environment says where we see that, or where
@@ -97,11 +151,4 @@ fn udp_part(text: &str) -> Option<SocketAddr> {
     let mut parts = text.split_whitespace();
     let udp = parts.clone().find_map(|part| part.strip_prefix("udp:"));
     udp.or_else(|| parts.next())?.parse().ok()
-}
-
-/// Whether what is sent there comes back to us.
-fn is_ours(daemon: SocketAddr, own: SocketAddr) -> bool {
-    let is_here = |ip: IpAddr| ip.is_loopback() || ip.is_unspecified();
-    let is_same = daemon.ip() == own.ip() || (own.ip().is_unspecified() && is_here(daemon.ip()));
-    daemon.port() == own.port() && (is_same || (daemon.ip().is_unspecified() && is_here(own.ip())))
 }

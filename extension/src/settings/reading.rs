@@ -1,6 +1,6 @@
 //! Values out of variables: what cannot be read, or is not known, becomes a problem.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::str::FromStr;
 
 use super::Vars;
@@ -52,6 +52,13 @@ impl FromStr for LoopbackOrOff {
         }
         text.parse().map(|Loopback(address)| Self(Some(address)))
     }
+}
+
+/// Whether what is sent there comes back to us.
+pub(super) fn is_ours(destination: SocketAddr, own: SocketAddr) -> bool {
+    let is_here = |ip: IpAddr| ip.is_loopback() || ip.is_unspecified();
+    let is_same = destination.ip() == own.ip() || (own.ip().is_unspecified() && is_here(destination.ip()));
+    destination.port() == own.port() && (is_same || (destination.ip().is_unspecified() && is_here(own.ip())))
 }
 
 /// A variable's value unless it is empty.

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use super::*;
+use crate::outbound::otlp::Packing;
 
 struct Map(HashMap<&'static str, &'static str>);
 
@@ -177,7 +178,7 @@ fn outbounds_are_named_once_each_and_what_cannot_be_used_is_left_out_with_its_re
         (
             "kafka,stdout",
             &[Outbound::Stdout],
-            &["\"kafka\" is left out: expected xray, daemon or stdout"],
+            &["\"kafka\" is left out: expected xray, xray-otlp, otlp, daemon or stdout"],
         ),
         ("kafka", &[Outbound::Xray], &["kafka"]),
     ] {
@@ -225,5 +226,82 @@ fn a_daemon_at_our_own_address_is_never_sent_to() {
     assert_eq!(
         problems,
         ["FLUOROSCOPE_DAEMON_ADDRESS: has no effect without daemon in FLUOROSCOPE_OUTBOUND"]
+    );
+}
+
+#[test]
+fn opentelemetrys_protocol_goes_where_it_is_said_and_never_back_to_us() {
+    let (settings, problems) = read([
+        ("FLUOROSCOPE_OUTBOUND", "otlp,xray-otlp,xray"),
+        ("FLUOROSCOPE_OTLP_ENDPOINT", "https://a.example/x"),
+        ("FLUOROSCOPE_OTLP_HEADERS", "api-key=s3cr3t"),
+        ("FLUOROSCOPE_OTLP_COMPRESSION", "gzip"),
+        ("FLUOROSCOPE_INDEXED_ATTRIBUTES", "a.b, c"),
+        // The function's own, whose SDK they point at us.
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:4318"),
+        ("OTEL_EXPORTER_OTLP_HEADERS", "x=y"),
+    ]);
+    assert_eq!(problems, [""; 0]);
+    let [
+        Outbound::Otlp(destination),
+        Outbound::XrayOtlp(Packing::Gzip),
+        Outbound::Xray,
+    ] = settings.outbounds.as_slice()
+    else {
+        panic!("{:?}", settings.outbounds);
+    };
+    assert_eq!(destination.url.as_str(), "https://a.example/x/v1/traces");
+    assert_eq!(
+        (destination.headers.len(), destination.packing),
+        (1, Packing::Gzip)
+    );
+    assert!(!format!("{settings:?}").contains("s3cr3t"));
+    assert_eq!(settings.translation.indexed, ["a.b", "c"]);
+
+    for (own, endpoint, is_refused) in [
+        ("127.0.0.1:4318", "http://localhost:4318", true),
+        ("127.0.0.1:4319", "http://localhost:4318", false),
+        ("off", "http://localhost:4318", false),
+    ] {
+        let (settings, problems) = read([
+            ("FLUOROSCOPE_OUTBOUND", "otlp"),
+            ("FLUOROSCOPE_OTLP_ADDRESS", own),
+            ("FLUOROSCOPE_OTLP_ENDPOINT", endpoint),
+        ]);
+        assert_eq!(
+            settings.outbounds == [Outbound::Xray],
+            is_refused,
+            "{own}: {problems:?}"
+        );
+        let is_told = problems.iter().any(|problem| problem.contains("our own address"));
+        assert_eq!(is_told, is_refused, "{problems:?}");
+    }
+}
+
+#[test]
+fn settings_of_outbounds_that_nobody_asked_for_are_told() {
+    for (name, without) in [
+        ("FLUOROSCOPE_OTLP_ENDPOINT", "otlp in FLUOROSCOPE_OUTBOUND"),
+        ("FLUOROSCOPE_OTLP_HEADERS", "otlp in FLUOROSCOPE_OUTBOUND"),
+        (
+            "FLUOROSCOPE_OTLP_COMPRESSION",
+            "otlp or xray-otlp in FLUOROSCOPE_OUTBOUND",
+        ),
+        (
+            "FLUOROSCOPE_INDEXED_ATTRIBUTES",
+            "xray or stdout in FLUOROSCOPE_OUTBOUND",
+        ),
+    ] {
+        let (_, problems) = read([(name, "none"), ("FLUOROSCOPE_OUTBOUND", "daemon")]);
+        assert_eq!(problems, [format!("{name}: has no effect without {without}")]);
+    }
+    let (settings, problems) = read([("FLUOROSCOPE_INDEXED_ATTRIBUTES", "*")]);
+    assert_eq!(problems, [""; 0]);
+    assert!(settings.translation.index_all);
+    let (settings, problems) = read([("FLUOROSCOPE_OUTBOUND", "otlp,stdout")]);
+    assert_eq!(settings.outbounds, [Outbound::Stdout]);
+    assert!(
+        problems[0].contains("set FLUOROSCOPE_OTLP_ENDPOINT"),
+        "{problems:?}"
     );
 }

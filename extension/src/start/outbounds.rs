@@ -13,14 +13,16 @@ use crate::outbound::daemon::DaemonSender;
 use crate::outbound::endpoint::Endpoint;
 use crate::outbound::error::one_line;
 use crate::outbound::kind::OutboundKind;
+use crate::outbound::otlp::OtlpSender;
 use crate::outbound::sender::Sender;
+use crate::outbound::spans::{Function, Words};
 use crate::outbound::stdout::StdoutSender;
 use crate::outbound::xray::XraySender;
 use crate::outbound::{authorities, task};
 use crate::pipeline::engine;
 use crate::pipeline::lane::PerLane;
 use crate::pipeline::outcome::Failure;
-use crate::settings::{self, Settings};
+use crate::settings::{self, OtlpDestination, Settings};
 use crate::spill::store::Store;
 
 /// Jobs the engine can have outstanding with each outbound: one call, one account and one word to forget.
@@ -39,41 +41,75 @@ pub(super) struct Outbound {
 pub(super) fn lanes(settings: &Settings, log: Log) -> PerLane<Outbound> {
     let mut outbounds = settings.outbounds.iter();
     let first = outbounds.next().unwrap_or(&settings::Outbound::Xray);
-    let lane = |outbound: &settings::Outbound| outbound_of(*outbound, settings, log);
+    let lane = |outbound: &settings::Outbound| outbound_of(outbound, settings, log);
     PerLane::of_all(lane(first), outbounds.map(lane))
 }
 
-fn outbound_of(outbound: settings::Outbound, settings: &Settings, log: Log) -> Outbound {
-    let told = engine::Outbound {
-        name: outbound.kind().name(),
-        takes_tally: outbound.kind() == OutboundKind::Xray,
-    };
-    match outbound {
-        settings::Outbound::Xray => {
-            let endpoint = Endpoint::resolve(&settings.endpoint);
-            let is_aws = endpoint.as_ref().is_ok_and(Endpoint::is_aws);
-            let authorities = authorities(settings.authorities.as_deref(), log);
-            let credentials = CredentialSource::new(settings.credentials.clone());
-            let sender =
-                endpoint.map(|endpoint| XraySender::new(endpoint, credentials).trusting(authorities));
-            Outbound {
-                told,
-                is_aws,
-                sender: sender
-                    .map(|sender| Sender::Xray(Box::new(sender)))
-                    .map_err(Failure::from),
-            }
+fn outbound_of(outbound: &settings::Outbound, settings: &Settings, log: Log) -> Outbound {
+    let mut is_aws = false;
+    let sender = match outbound {
+        settings::Outbound::Xray | settings::Outbound::XrayOtlp(_) => Endpoint::resolve(&settings.endpoint)
+            .map(|endpoint| {
+                is_aws = endpoint.is_aws();
+                to_xray(outbound, endpoint, settings, log)
+            }),
+        settings::Outbound::Otlp(OtlpDestination {
+            url,
+            headers,
+            packing,
+        }) => {
+            let sender = OtlpSender::new(url.clone(), headers.clone(), words(settings))
+                .packing(*packing)
+                .trusting(authorities(settings.authorities.as_deref(), log));
+            Ok(Sender::Otlp(Box::new(sender)))
         }
-        settings::Outbound::Daemon(address) => Outbound {
-            told,
-            is_aws: true,
-            sender: Ok(Sender::Daemon(DaemonSender::new(address))),
+        settings::Outbound::Daemon(address) => {
+            is_aws = true;
+            Ok(Sender::Daemon(DaemonSender::new(*address)))
+        }
+        settings::Outbound::Stdout => {
+            let sender = StdoutSender::default().translating(settings.translation.clone());
+            Ok(Sender::Stdout(sender))
+        }
+    };
+    Outbound {
+        told: engine::Outbound {
+            name: outbound.kind().name(),
+            takes_tally: outbound.kind() == OutboundKind::Xray,
         },
-        settings::Outbound::Stdout => Outbound {
-            told,
-            is_aws: false,
-            sender: Ok(Sender::Stdout(StdoutSender::default())),
+        is_aws,
+        sender: sender.map_err(Failure::from),
+    }
+}
+
+fn to_xray(outbound: &settings::Outbound, endpoint: Endpoint, settings: &Settings, log: Log) -> Sender {
+    let authorities = authorities(settings.authorities.as_deref(), log);
+    let credentials = CredentialSource::new(settings.credentials.clone());
+    match outbound {
+        settings::Outbound::XrayOtlp(packing) => {
+            let sender = OtlpSender::to_xray(&endpoint, credentials, words(settings));
+            Sender::Otlp(Box::new(sender.packing(*packing).trusting(authorities)))
+        }
+        _ => {
+            let sender = XraySender::new(endpoint, credentials).translating(settings.translation.clone());
+            Sender::Xray(Box::new(sender.trusting(authorities)))
+        }
+    }
+}
+
+/// How documents are said in OpenTelemetry's words.
+fn words(settings: &Settings) -> Words {
+    let sandbox = &settings.sandbox;
+    Words {
+        function: Function {
+            service: sandbox.service.clone(),
+            name: sandbox.function_name.clone(),
+            version: sandbox.version.clone(),
+            region: settings.endpoint.region.clone(),
+            memory_mb: sandbox.memory_mb,
+            log_group: sandbox.log_group.clone(),
         },
+        ..Words::default()
     }
 }
 

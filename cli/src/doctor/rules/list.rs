@@ -47,6 +47,7 @@ pub(in super::super) const RULES: &[Rule] = &[
     rule("endpoint-elsewhere", tracing::endpoint_elsewhere),
     rule("policy-segments", permissions::segments),
     rule("policy-telemetry", permissions::telemetry),
+    rule("policy-spans", permissions::spans),
     rule("policy-sampling", permissions::sampling),
     rule("policy-unknown", permissions::unknown),
     rule("setting", variables::setting),

@@ -4,9 +4,11 @@ use super::super::finding::Finding;
 use super::super::node::{Node, Place};
 use super::super::permissions::Answer;
 use super::subject::Subject;
+use extension::settings::Outbound;
 
 const SEGMENTS: &str = "xray:PutTraceSegments";
 const TELEMETRY: &str = "xray:PutTelemetryRecords";
+const SPANS: [&str; 2] = ["xray:PutSpans", "xray:PutSpansForIndexing"];
 const SAMPLING: [&str; 2] = ["xray:GetSamplingRules", "xray:GetSamplingTargets"];
 const MEND: &str = "attach AWSXRayDaemonWriteAccess to the execution role, or allow both actions on \"*\" \
                     (for a role that SAM makes, Tracing: Active attaches AWSXrayWriteOnlyAccess, which does as well)";
@@ -30,6 +32,22 @@ pub(super) fn telemetry(subject: &Subject<'_>) -> Vec<Finding> {
         Finding::warning(&place, what)
             .why("traces arrive, but X-Ray is not told how many segments were received, sent and lost")
             .mend(MEND),
+    ]
+}
+
+pub(super) fn spans(subject: &Subject<'_>) -> Vec<Finding> {
+    let is_to_xray = |outbound: &Outbound| matches!(outbound, Outbound::XrayOtlp(_));
+    if !subject.settings.outbounds.iter().any(is_to_xray) {
+        return Vec::new();
+    }
+    let Some((place, what)) = SPANS.iter().find_map(|action| refused(subject, action)) else {
+        return Vec::new();
+    };
+    // What AWS's own policies allow of this differs by their version: no error.
+    vec![
+        Finding::warning(&place, what)
+            .why("X-Ray's OTLP endpoint refuses every span with 403; documents are held and tried again each minute, and shed when room runs out")
+            .mend("allow xray:PutSpans and xray:PutSpansForIndexing on \"*\" in the execution role"),
     ]
 }
 

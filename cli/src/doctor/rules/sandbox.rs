@@ -95,7 +95,7 @@ pub(super) fn vpc_egress(subject: &Subject<'_>) -> Vec<Finding> {
     let Some(subnets) = &subject.function.subnets else {
         return Vec::new();
     };
-    if subject.function.has_egress || subject.is_redirected() == Some(true) || !subject.calls_xray() {
+    if subject.function.has_egress || subject.is_redirected() == Some(true) || !subject.reaches_xray() {
         return Vec::new();
     }
     let what = "the function is in a VPC, and whether X-Ray can be reached from there is not seen here";

@@ -41,6 +41,12 @@ impl Subject<'_> {
         self.settings.outbounds.contains(&Outbound::Xray)
     }
 
+    /// Whether documents leave for X-Ray by any of its doors.
+    pub(super) fn reaches_xray(&self) -> bool {
+        let is_xray = |outbound: &Outbound| matches!(outbound, Outbound::Xray | Outbound::XrayOtlp(_));
+        self.settings.outbounds.iter().any(is_xray)
+    }
+
     /// Whether documents leave for something else than X-Ray of the function's region; none if that is not known.
     pub(super) fn is_redirected(&self) -> Option<bool> {
         if self.settings.endpoint.ignore_urls {
