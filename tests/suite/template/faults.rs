@@ -68,6 +68,16 @@ fn of_function(template: &Value, layer: &str, function: &Value) -> Vec<String> {
             json!({"Ref": "Outbound"}),
         ),
         (
+            "where spans go",
+            &variables["FLUOROSCOPE_OTLP_ENDPOINT"],
+            json!({"Fn::If": ["HasOtlpEndpoint", {"Ref": "OtlpEndpoint"}, {"Ref": "AWS::NoValue"}]}),
+        ),
+        (
+            "headers of spans",
+            &variables["FLUOROSCOPE_OTLP_HEADERS"],
+            json!({"Fn::If": ["HasOtlpHeaders", {"Ref": "OtlpHeaders"}, {"Ref": "AWS::NoValue"}]}),
+        ),
+        (
             "days its logs are kept",
             &template["Resources"][group]["Properties"]["RetentionInDays"],
             json!({"Ref": "LogRetentionDays"}),

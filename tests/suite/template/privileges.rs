@@ -3,7 +3,12 @@
 use serde_json::{Value, json};
 
 /// What active tracing and the extension take. X-Ray knows no resource to narrow them down to.
-const SEND_TRACES: [&str; 2] = ["xray:PutTelemetryRecords", "xray:PutTraceSegments"];
+const SEND_TRACES: [&str; 4] = [
+    "xray:PutSpans",
+    "xray:PutSpansForIndexing",
+    "xray:PutTelemetryRecords",
+    "xray:PutTraceSegments",
+];
 
 /// What is wrong with the role of a function.
 pub(super) fn faults(template: &Value, function: &Value) -> Vec<String> {

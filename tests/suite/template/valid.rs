@@ -111,6 +111,16 @@ const DOCTORED: &[(&str, &str, &str)] = &[
         "NodeFunction: outbound: null",
     ),
     (
+        "!If [HasOtlpEndpoint, !Ref OtlpEndpoint, !Ref AWS::NoValue]",
+        "!Ref AWS::NoValue",
+        "NodeFunction: where spans go",
+    ),
+    (
+        "!If [HasOtlpHeaders, !Ref OtlpHeaders, !Ref AWS::NoValue]",
+        "!Ref AWS::NoValue",
+        "NodeFunction: headers of spans",
+    ),
+    (
         "      RetentionInDays: !Ref LogRetentionDays\n",
         "",
         "NodeFunction: days its logs are kept: null",
@@ -136,13 +146,13 @@ const DOCTORED: &[(&str, &str, &str)] = &[
         "NodeFunction: may do [\"dynamodb:UpdateItem\"] to \"*\"",
     ),
     (
-        "Action: [xray:PutTraceSegments, xray:PutTelemetryRecords]",
+        "Action: [xray:PutTraceSegments, xray:PutTelemetryRecords, xray:PutSpans, xray:PutSpansForIndexing]",
         "Action: xray:PutTraceSegments",
         "RustFunction: may do [\"xray:PutTraceSegments\"] in X-Ray",
     ),
     (
-        "xray:PutTelemetryRecords]",
-        "xray:PutTelemetryRecords, xray:GetSamplingRules]",
+        "xray:PutSpansForIndexing]",
+        "xray:PutSpansForIndexing, xray:GetSamplingRules]",
         "in X-Ray, not",
     ),
     (
