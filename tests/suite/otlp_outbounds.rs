@@ -240,6 +240,29 @@ async fn xrays_endpoint_for_spans_takes_the_same_trace() {
 }
 
 #[tokio::test]
+async fn attributes_that_the_operator_names_are_annotations_in_xray_and_others_are_not() {
+    for (indexed, is_annotation) in [
+        ("order, filler", true),
+        ("*", true),
+        ("order", false),
+        ("", false),
+    ] {
+        let lab = Lab::with(|config| {
+            let own = format!("http://{}", config.variables["FLUOROSCOPE_OTLP_ADDRESS"]);
+            set(config, "OTEL_EXPORTER_OTLP_ENDPOINT", &own);
+            set(config, "FLUOROSCOPE_INDEXED_ATTRIBUTES", indexed);
+        })
+        .await;
+        lab.succeed(&Script::new().otlp(1)).await;
+        let finished = lab.finish().await;
+        finished.assert_all_sent();
+        let span = finished.tree.named("span");
+        let found = span["annotations"].get("filler").is_some();
+        assert_eq!(found, is_annotation, "{indexed}: {span}");
+    }
+}
+
+#[tokio::test]
 async fn spans_are_never_sent_back_to_ourselves() {
     let lab = Lab::with(|config| {
         let own = format!("http://{}", config.variables["FLUOROSCOPE_OTLP_ADDRESS"]);

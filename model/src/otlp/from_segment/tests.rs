@@ -374,3 +374,24 @@ fn unknown_members_survive_as_json() {
             r#"{"http":{"response":{"status":"fine"}},"namespace":"moon","user":{"id":7}}"# }),
     );
 }
+
+#[test]
+fn what_is_open_ends_when_it_was_last_heard_of_if_that_is_given() {
+    let until = Timestamp::from_millis(1_736_970_900_000);
+    let given = Given {
+        open_until: Some(until),
+        ..Given::default()
+    };
+    for end in [json!({ "in_progress": true }), json!({})] {
+        let mut document = segment(end);
+        document.as_object_mut().unwrap().remove("end_time");
+        let made = made(&document, &given);
+        let span = decode::span(&made.spans[0]).unwrap();
+        assert_eq!((span.end_unix_nano, made.open), (nanos(until), 1), "{document}");
+        assert_eq!(attributes(&span.attributes)[IN_PROGRESS], true, "{document}");
+    }
+    let begins_later = segment(json!({ "in_progress": true, "start_time": 1_736_970_999 }));
+    let span = made(&begins_later, &given);
+    let span = decode::span(&span.spans[0]).unwrap();
+    assert_eq!(span.end_unix_nano, span.start_unix_nano);
+}
