@@ -6,6 +6,7 @@
 mod child;
 mod complete;
 mod moto;
+mod sdk;
 mod session;
 
 use std::path::PathBuf;
@@ -18,6 +19,7 @@ use serde_json::{Value, json};
 
 use self::child::{ASK_AGAIN, SETTLE_WAIT};
 use self::complete::Expected;
+use self::sdk::Sdk;
 use self::session::Session;
 use crate::failure::{Failure, Outcome};
 use crate::tools::python;
@@ -27,20 +29,25 @@ use crate::{process, project};
 #[derive(clap::Args)]
 #[command(after_help = "\
 Examples:
-  cargo xtask demo          three traces, then the environment stays up until Ctrl-C
-  cargo xtask demo --once   three traces, then ends: status 0 only if each of them is complete")]
+  cargo xtask demo              three traces, then the environment stays up until Ctrl-C
+  cargo xtask demo --once       three traces, then ends: status 0 only if each of them is complete
+  cargo xtask demo --sdk otel   the same function instrumented with OpenTelemetry")]
 pub(crate) struct Arguments {
+    /// What the function is instrumented with.
+    #[arg(long, value_enum, default_value = "xray")]
+    sdk: Sdk,
     /// Ends after the traces were drawn; fails unless each is complete.
     #[arg(long)]
     once: bool,
 }
 
 /// The invocations: what is sent, and what its trace must then show.
-fn invocations() -> [(Value, Expected); 3] {
+fn invocations(sdk: Sdk) -> [(Value, Expected); 3] {
     [
         (
             json!({"person": "ada", "smiles": 3}),
             Expected {
+                sdk,
                 name: "cold",
                 is_cold: true,
                 raises: false,
@@ -49,6 +56,7 @@ fn invocations() -> [(Value, Expected); 3] {
         (
             json!({"person": "grace", "smiles": 2}),
             Expected {
+                sdk,
                 name: "warm",
                 is_cold: false,
                 raises: false,
@@ -57,6 +65,7 @@ fn invocations() -> [(Value, Expected); 3] {
         (
             json!({"person": "alan", "eyes": "closed"}),
             Expected {
+                sdk,
                 name: "raising",
                 is_cold: false,
                 raises: true,
@@ -76,8 +85,8 @@ pub(crate) fn run(arguments: &Arguments) -> Outcome {
     println!("starting moto, which plays DynamoDB");
     let moto = moto::Moto::start(&python::folder(), &interrupted)?;
     println!("starting the function with the extension attached");
-    let mut session = Session::start(&moto, &interrupted)?;
-    let mut unmet = play(&session, &interrupted)?;
+    let mut session = Session::start(&moto, arguments.sdk, &interrupted)?;
+    let mut unmet = play(&session, arguments.sdk, &interrupted)?;
     if !arguments.once {
         session.announce();
         while !interrupted.load(Ordering::Relaxed) && session.is_up() {
@@ -99,9 +108,9 @@ pub(crate) fn run(arguments: &Arguments) -> Outcome {
 }
 
 /// Invokes three times, waits for the traces and draws them. Returns what they lack.
-fn play(session: &Session, interrupted: &AtomicBool) -> Outcome<Vec<String>> {
+fn play(session: &Session, sdk: Sdk, interrupted: &AtomicBool) -> Outcome<Vec<String>> {
     let mut unmet = Vec::new();
-    for (payload, expected) in invocations() {
+    for (payload, expected) in invocations(sdk) {
         println!("\n{} invocation: {payload}", expected.name);
         let invoked = session.invoke(&payload)?;
         println!("answer: {}", invoked.answer);

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 
+use super::sdk::Sdk;
 use super::session::Invoked;
 
 /// The subsegment that the function records itself.
@@ -14,6 +15,7 @@ const FUNCTION: &str = "AWS::Lambda::Function";
 /// What an invocation's trace must show.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Expected {
+    pub(super) sdk: Sdk,
     pub(super) name: &'static str,
     pub(super) is_cold: bool,
     pub(super) raises: bool,
@@ -131,7 +133,7 @@ fn of_custom(custom: &Value, expected: &Expected, unmet: &mut Unmet) {
         format!("{CUSTOM:?} has no annotation"),
     );
     unmet.require(
-        custom.pointer("/metadata/selfies/camera").is_some(),
+        custom.pointer(expected.sdk.camera()).is_some(),
         format!("{CUSTOM:?} has no metadata"),
     );
     let calls = entities(custom);
@@ -249,6 +251,7 @@ mod tests {
     use super::*;
 
     const COLD: Expected = Expected {
+        sdk: Sdk::Xray,
         name: "cold",
         is_cold: true,
         raises: false,

@@ -9,12 +9,12 @@ use serde_json::{Value, json};
 use super::built;
 use super::child::{Program, http};
 use super::moto::{Moto, REGION, TABLE};
+use super::sdk::Sdk;
 use crate::failure::{Failure, Outcome};
-use crate::tools::python;
 use crate::{process, project};
 
-const FUNCTION: &str = "selfies";
-const SOURCES: &str = "examples/selfies/python";
+/// The function's name.
+pub(super) const FUNCTION: &str = "selfies";
 
 /// A running environment.
 pub(super) struct Session {
@@ -32,7 +32,7 @@ pub(super) struct Invoked {
 
 impl Session {
     /// Starts `fluoroscope local` and waits until it takes invocations.
-    pub(super) fn start(moto: &Moto, interrupted: &AtomicBool) -> Outcome<Self> {
+    pub(super) fn start(moto: &Moto, sdk: Sdk, interrupted: &AtomicBool) -> Outcome<Self> {
         let addresses = Addresses::new();
         let variables = [
             ("AWS_ENDPOINT_URL_DYNAMODB", moto.url().to_owned()),
@@ -41,18 +41,18 @@ impl Session {
             ("PYTHONDONTWRITEBYTECODE", "1".to_owned()),
         ];
         let mut program = Program::start("the local environment", &built("fluoroscope"), |command| {
-            command.current_dir(project::root().join(SOURCES));
+            command.current_dir(project::root().join(sdk.sources()));
             command
                 .args(["local", "--name", FUNCTION, "--timeout", "30", "--addresses"])
                 .arg(&addresses.file);
-            for (name, value) in &variables {
+            let variables = variables.iter().map(|(name, value)| (*name, value.as_str()));
+            for (name, value) in variables.chain(sdk.variables().iter().copied()) {
                 command.arg("--env").arg(format!("{name}={value}"));
             }
-            command.arg("--").arg(python::folder().join("bin/python")).args([
-                "-m",
-                "awslambdaric",
-                "app.handler",
-            ]);
+            command
+                .arg("--")
+                .args(sdk.command())
+                .args(["-m", "awslambdaric", "app.handler"]);
             // Nothing of the caller's account comes in, and nothing goes out to it.
             for (name, value) in [
                 ("AWS_REGION", REGION),

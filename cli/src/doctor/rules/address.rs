@@ -8,6 +8,9 @@ use super::subject::{Subject, WRAPPER};
 
 const ADDRESS: &str = "AWS_XRAY_DAEMON_ADDRESS";
 const LISTENS: &str = "FLUOROSCOPE_UDP_ADDRESS";
+/// The wrapper of the community's OpenTelemetry layers, whose SDKs send OTLP to port 4318. (That of AWS's distribution
+/// sends datagrams to the daemon's address.)
+const OTLP_WRAPPER: &str = "/opt/otel-handler";
 /// Where Lambda's own daemons have been seen.
 const OF_LAMBDA: &[&str] = &["169.254.79.129", "169.254.79.2"];
 /// Ports below it are root's.
@@ -84,6 +87,13 @@ pub(super) fn missing(subject: &Subject<'_>) -> Vec<Finding> {
     }
     let set_address = "set AWS_XRAY_DAEMON_ADDRESS: 127.0.0.1:2000";
     let other = subject.known("AWS_LAMBDA_EXEC_WRAPPER").map(|(_, path)| path);
+    if let Some(path) = other.filter(|path| *path == OTLP_WRAPPER) {
+        return vec![
+            Finding::note(&subject.function.variables_place, format!("the wrapper is OpenTelemetry's ({path})"))
+                .why("its SDK sends spans where Fluoroscope takes them; segments of an X-Ray SDK would go to Lambda's own daemon")
+                .mend(format!("with an X-Ray SDK in the function as well, {set_address}")),
+        ];
+    }
     let (what, mend) = match other {
         Some(path) => (
             format!("the wrapper is another one ({path}), and AWS_XRAY_DAEMON_ADDRESS is not set"),

@@ -5,10 +5,10 @@ use super::subject::{Subject, WRAPPER};
 
 /// Parts of the names of other tracers' layers, in lower case, and what they are.
 const TRACERS: &[(&str, &str)] = &[
-    ("aws-otel", "the AWS Distro for OpenTelemetry"),
-    ("awsopentelemetrydistro", "the AWS Distro for OpenTelemetry"),
-    ("opentelemetry", "an OpenTelemetry layer"),
-    ("otel-", "an OpenTelemetry layer"),
+    // With a collector; AWS's newer layers and those of the community for languages have SDKs alone, which send to us.
+    ("aws-otel", "the AWS Distro for OpenTelemetry with its collector"),
+    ("opentelemetry-collector", "an OpenTelemetry collector"),
+    ("otel-collector", "an OpenTelemetry collector"),
     ("datadog-extension", "Datadog's extension"),
     ("newrelic", "New Relic's extension"),
     ("new-relic", "New Relic's extension"),
