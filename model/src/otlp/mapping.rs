@@ -206,7 +206,7 @@ pub const EXCEPTION_SKIPPED: &str = "aws.xray.exception.skipped";
 pub const COMPUTED: &[(&str, &str)] = &[
     (
         "name",
-        "the first of `aws.local.service` (SERVER, or INTERNAL that is LOCAL_ROOT), `aws.remote.service` (CLIENT, PRODUCER, CONSUMER; of an AWS call without `AWS.SDK.` or `AWS::`), `peer.service`, `service.peer.name`, `aws.service`, the database's name with `@` and its host, the resource's `service.name` (a segment of kind SERVER), `rpc.service`, `http.host`, `net.peer.name`, `server.address` (CLIENT, PRODUCER), the span's name; without the characters that X-Ray refuses, at most 200, `span` if nothing is left",
+        "the first of `aws.local.service` (SERVER, or INTERNAL that is LOCAL_ROOT), `aws.remote.service` (CLIENT, PRODUCER, CONSUMER; of an AWS call without `AWS.SDK.` or `AWS::`), `peer.service`, `service.peer.name`, `aws.service`, the database's name with `@` and its host, the resource's `service.name` (a segment of kind SERVER), `rpc.service`, `http.host`, `net.peer.name`, `server.address` or, if the span is named by its HTTP method, the host of `url.full` or `http.url` (CLIENT, PRODUCER, CONSUMER), the span's name; without the characters that X-Ray refuses, at most 200, `span` if nothing is left",
     ),
     (
         "id",

@@ -96,12 +96,18 @@ fn service<'a>(known: &Known<'a>) -> Option<Cow<'a, str>> {
 
 fn host<'a>(known: &Known<'a>) -> Option<Cow<'a, str>> {
     let named = known.first_text(&["rpc.service", "http.host", "net.peer.name"]);
-    let server = || {
-        known
-            .text("server.address")
-            .filter(|_| calls_out(known.span.kind))
+    // Instrumentations of before tell the URL alone, and name the span by its method: X-Ray's SDKs name calls by the host.
+    let url = || {
+        let method = known.first_text(&["http.request.method", "http.method"]);
+        let url = known.first_text(&["url.full", "http.url"]);
+        url.filter(|_| method == Some(&*known.span.name))
+            .and_then(host_of)
     };
-    named.or_else(server).map(Cow::Borrowed)
+    let called = || {
+        let host = known.text("server.address").or_else(url);
+        host.filter(|_| calls_out(known.span.kind))
+    };
+    named.or_else(called).map(Cow::Borrowed)
 }
 
 /// The host of a URL, without user and port.

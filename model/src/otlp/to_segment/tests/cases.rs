@@ -43,6 +43,14 @@ fn a_handler_in_lambda_hangs_under_the_function_as_the_options_say() {
             "metadata": {"default": {"faas.invocation_id": "r", "otel.resource.service.name": "orders"}},
         }]),
     );
+    for url in ["url.full", "http.url"] {
+        let named = |name| {
+            let attributes = json!({url: "https://u:p@pay.example:8443/x?y", "http.method": "GET"});
+            json!({"kind": "client", "name": name, "attributes": attributes})
+        };
+        check(named("GET"), json!({"name": "pay.example"}));
+        check(named("pay"), json!({"name": "pay"}));
+    }
     for invocation in ["faas.invocation_id", "faas.execution"] {
         let by_hand =
             json!({"kind": "server", "name": "orders", "attributes": {invocation: "r"}, "resource": {}});
