@@ -20,4 +20,5 @@ mod played;
 pub(crate) mod program;
 pub(crate) mod python;
 pub(crate) mod readers;
+mod rotel;
 mod rust;

@@ -13,6 +13,23 @@ pub(crate) fn python_environment(program: &str) -> PathBuf {
     installed(&format!("venv/bin/{program}"))
 }
 
+/// Rotel's program, which its package has beside its modules.
+#[track_caller]
+pub(crate) fn rotel() -> PathBuf {
+    let lib = installed("venv/lib");
+    let versions = std::fs::read_dir(&lib).expect("the Python environment has modules");
+    let agents = versions
+        .flatten()
+        .map(|version| version.path().join("site-packages/rotel/rotel-agent"));
+    let found = agents.into_iter().find(|agent| agent.is_file());
+    found.unwrap_or_else(|| {
+        panic!(
+            "{} has no rotel-agent: run `cargo xtask test`, which installs it",
+            lib.display()
+        )
+    })
+}
+
 /// The modules of the Node.js function.
 #[track_caller]
 pub(crate) fn node_modules() -> PathBuf {
