@@ -30,9 +30,9 @@ pub(crate) fn measure(plan: &Plan, table: &mut Table) -> Outcome {
         return Ok(());
     }
     let api = Api::start()?;
-    let extension = count(&api, &plan.extension)?;
-    let floor = count(&api, &plan.floor()?)?;
-    let peer = plan.rival().map(|peer| count(&api, peer)).transpose()?;
+    let extension = count(plan, &api, &plan.extension)?;
+    let floor = count(plan, &api, &plan.floor()?)?;
+    let peer = plan.rival().map(|peer| count(plan, &api, peer)).transpose()?;
     table.push(Row {
         figure: "instructions before the first next".to_owned(),
         extension: extension.spread(0, "thousand"),
@@ -44,13 +44,16 @@ pub(crate) fn measure(plan: &Plan, table: &mut Table) -> Outcome {
     Ok(())
 }
 
-fn count(api: &Api, program: &Path) -> Outcome<Samples> {
+fn count(plan: &Plan, api: &Api, program: &Path) -> Outcome<Samples> {
     let mut thousands = Samples::default();
     for _ in 0..RUNS {
         api.forget();
         let counted = ["--tool=callgrind", "--callgrind-out-file=/dev/null"];
         let mut command = start::command(api, Path::new(COUNTER));
-        let command = command.args(counted).arg(program).stderr(Stdio::piped());
+        let command = start::as_understood(plan, &mut command)
+            .args(counted)
+            .arg(program)
+            .stderr(Stdio::piped());
         let (_, child) = start::spawn(command)?;
         let mut started = Started(child, ());
         api.wait_for(Call::Next)?;

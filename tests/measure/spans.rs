@@ -1,4 +1,5 @@
-//! Spans of OpenTelemetry: how many a second are taken, what each costs on its way in and on to X-Ray, and what one held takes.
+//! Spans of OpenTelemetry: how many a second are taken, what each costs on its way in and on to either destination, what a
+//! document costs that leaves as a span, and what one held takes.
 
 use std::time::Duration;
 
@@ -30,6 +31,37 @@ const WAYS: [(&str, Way, u32); 3] = [
     ("T1S datagrams of 10", Way::Datagrams, 10),
 ];
 
+/// What else goes which way: documents if not spans, to X-Ray if not to an OTLP backend.
+const ONWARD: [(&str, Sent, To); 3] = [
+    (
+        "CPU per span sent on over OTLP, 50 in a call",
+        Sent::Spans,
+        To::Otlp,
+    ),
+    (
+        "CPU per document of 1 KB sent on over OTLP",
+        Sent::Documents,
+        To::Otlp,
+    ),
+    (
+        "CPU per document of 1 KB sent to X-Ray",
+        Sent::Documents,
+        To::Xray,
+    ),
+];
+
+#[derive(Clone, Copy)]
+enum Sent {
+    Spans,
+    Documents,
+}
+
+#[derive(Clone, Copy)]
+enum To {
+    Otlp,
+    Xray,
+}
+
 /// What was seen of one way.
 #[derive(Default)]
 struct Seen {
@@ -49,7 +81,7 @@ struct Held {
 
 /// Spans a second, CPU per span, and bytes held per span.
 pub(crate) fn measure(plan: &Plan, table: &mut Table) -> Outcome {
-    let (ways, held) = stage::block_on(interleave(plan))?;
+    let (ways, onward, held) = stage::block_on(interleave(plan))?;
     for ((name, way, _), seen) in WAYS.iter().zip(&ways) {
         let pace = table::pace(seen.per_second.median());
         row(
@@ -70,12 +102,11 @@ pub(crate) fn measure(plan: &Plan, table: &mut Table) -> Outcome {
             "– CPU per span taken in, translated and sent to X-Ray".to_owned(),
             seen.cpu_through.spread(2, "µs"),
         );
-        if seen.unsent > 0 {
-            table.note(format!(
-                "{name}: {} spans and documents were not sent",
-                seen.unsent
-            ));
-        }
+        seen.note(name, table);
+    }
+    for ((figure, ..), seen) in ONWARD.iter().zip(&onward) {
+        row(table, (*figure).to_owned(), seen.cpu_through.spread(2, "µs"));
+        seen.note(figure, table);
     }
     row(
         table,
@@ -110,11 +141,14 @@ fn spans(first_id: u32, at_once: u32) -> Outcome<Spans> {
     })
 }
 
-async fn interleave(plan: &Plan) -> Outcome<([Seen; WAYS.len()], Held)> {
-    let sink = Sink::start(Duration::ZERO).await?;
-    let up = || Destination::At(sink.url().to_owned());
-    let (mut ways, mut held) = (<[Seen; WAYS.len()]>::default(), Held::default());
+async fn interleave(plan: &Plan) -> Outcome<([Seen; WAYS.len()], [Seen; ONWARD.len()], Held)> {
+    let mut ways = <[Seen; WAYS.len()]>::default();
+    let mut onward = <[Seen; ONWARD.len()]>::default();
+    let mut held = Held::default();
     for _ in 0..plan.runs {
+        // One for each run: it keeps what it took.
+        let sink = Sink::start(Duration::ZERO).await?;
+        let up = || Destination::At(sink.url().to_owned());
         for ((_, way, at_once), seen) in WAYS.iter().zip(&mut ways) {
             let (way, spans) = (*way, spans(1, *at_once)?);
             // With the destination down, receiving is what is measured.
@@ -125,10 +159,31 @@ async fn interleave(plan: &Plan) -> Outcome<([Seen; WAYS.len()], Held)> {
             let cost = load::cost(stage, WORK_MS, SPANS, move |to| spans.send(way, to)).await?;
             seen.sent(&cost);
         }
+        for ((_, sent, to), seen) in ONWARD.iter().zip(&mut onward) {
+            seen.sent(&send_on(plan, &sink, *sent, *to).await?);
+        }
         held.span.push(span_bytes(plan).await?);
         held.document.push(document_bytes(plan).await?);
     }
-    Ok((ways, held))
+    Ok((ways, onward, held))
+}
+
+async fn send_on(plan: &Plan, sink: &Sink, sent: Sent, to: To) -> Outcome<Cost> {
+    let mut variables = vec![("FLUOROSCOPE_FLUSH", "end")];
+    if let To::Otlp = to {
+        variables.push(("FLUOROSCOPE_OUTBOUND", "otlp"));
+        variables.push(("FLUOROSCOPE_OTLP_ENDPOINT", sink.url()));
+    }
+    let destination = Destination::At(sink.url().to_owned());
+    let stage = Stage::start_with(plan, plan.extension.as_path(), destination, &variables).await?;
+    let spans = spans(1, 50)?;
+    match sent {
+        Sent::Spans => load::cost(stage, WORK_MS, SPANS, move |to| spans.send(Way::Http, to)).await,
+        Sent::Documents => {
+            let flood = |[udp, _]: load::To| udp::flood(udp, load::TRACE, SPANS, Pace::Promised);
+            load::cost(stage, WORK_MS, SPANS, flood).await
+        }
+    }
 }
 
 impl Seen {
@@ -141,6 +196,15 @@ impl Seen {
     fn sent(&mut self, cost: &Cost) {
         self.cpu_through.push(cost.cpu_micros);
         self.unsent += cost.unsent;
+    }
+
+    fn note(&self, name: &str, table: &mut Table) {
+        if self.unsent > 0 {
+            table.note(format!(
+                "{name}: {} spans and documents were not sent",
+                self.unsent
+            ));
+        }
     }
 }
 

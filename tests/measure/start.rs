@@ -100,6 +100,14 @@ pub(crate) fn command(api: &Api, program: &Path) -> Command {
     command
 }
 
+/// With an earlier build beside it: that may not know a setting which is newer, and would say so at length.
+pub(crate) fn as_understood<'a>(plan: &Plan, command: &'a mut Command) -> &'a mut Command {
+    match plan.before {
+        Some(_) => command.env_remove("FLUOROSCOPE_OTLP_ADDRESS"),
+        None => command,
+    }
+}
+
 /// Starts a program; the clock runs from before the exec.
 pub(crate) fn spawn(command: &mut Command) -> Outcome<(Instant, Child)> {
     let began = Instant::now();
@@ -181,7 +189,9 @@ pub(crate) fn interleave<K>(
         for (program, starts) in programs.iter().zip(&mut seen) {
             let mut first = Starts::default();
             let starts = if run == 0 { &mut first } else { starts };
-            starts.observe(&api, program, |command| spawn(number, command))?;
+            starts.observe(&api, program, |command| {
+                spawn(number, as_understood(plan, command))
+            })?;
             number += 1;
         }
     }
