@@ -3,6 +3,7 @@
 pub mod app;
 pub mod clock;
 pub mod defect;
+pub mod gzip;
 pub mod inbound;
 pub mod lambda;
 pub mod limits;

@@ -8,12 +8,11 @@
 //! - A body is bounded as it came and as it unpacks, and there are [`OTLP_BODIES`] in memory at most.
 
 use std::borrow::Cow;
-use std::io::{self, Read};
+use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use flate2::read::GzDecoder;
 use http_body_util::Full;
 use hyper::body::Incoming;
 use hyper::header::{ALLOW, CONTENT_ENCODING, CONTENT_TYPE, HeaderName, HeaderValue};
@@ -24,6 +23,7 @@ use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, mpsc};
 
 use super::http::{self, NoBody};
+use crate::gzip::{self, NotUnpacked};
 use crate::limits::{OTLP_BODIES, OTLP_BODY_MAX};
 use crate::pipeline::event::Posted;
 use crate::pipeline::span::Export;
@@ -250,16 +250,12 @@ fn read(body: Vec<u8>, is_packed: bool, encoding: Encoding) -> Result<Export, Re
 }
 
 fn unpacked(body: &[u8]) -> Result<Vec<u8>, Refused> {
-    let mut unpacked = Vec::new();
-    let limit = u64::try_from(OTLP_BODY_MAX).unwrap_or(u64::MAX);
-    GzDecoder::new(body)
-        .take(limit.saturating_add(1))
-        .read_to_end(&mut unpacked)
-        .map_err(|_| Refused::damage(StatusCode::BAD_REQUEST, "the body is not gzip, or was cut short"))?;
-    if unpacked.len() > OTLP_BODY_MAX {
-        return Err(Refused::damage(StatusCode::PAYLOAD_TOO_LARGE, TOO_LARGE));
-    }
-    Ok(unpacked)
+    gzip::unpack(body, OTLP_BODY_MAX).map_err(|not_unpacked| match not_unpacked {
+        NotUnpacked::Damaged => {
+            Refused::damage(StatusCode::BAD_REQUEST, "the body is not gzip, or was cut short")
+        }
+        NotUnpacked::TooLarge => Refused::damage(StatusCode::PAYLOAD_TOO_LARGE, TOO_LARGE),
+    })
 }
 
 /// What its sender is told of a request: how many spans were not taken, and why the first of them.

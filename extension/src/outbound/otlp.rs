@@ -8,13 +8,10 @@
 
 use std::borrow::Borrow;
 use std::collections::BTreeSet;
-use std::io::{self, Write};
 use std::ops::{ControlFlow, Range};
 use std::str::FromStr;
 use std::time::Duration;
 
-use flate2::Compression;
-use flate2::write::GzEncoder;
 use http::header::HeaderMap;
 use model::otlp::answer;
 use model::time::Timestamp;
@@ -31,6 +28,7 @@ use super::exchange::{Access, Call, Exchange};
 use super::pieces::{Pieces, Verdict};
 use super::quote::quote;
 use super::spans::{self, SpanPiece, Words};
+use crate::gzip;
 use crate::pipeline::document::Document;
 use crate::pipeline::outcome::{Answered, Outcome, Unprocessed};
 
@@ -252,17 +250,8 @@ fn partial_success(answer: &Answer) -> Result<answer::Answer<'_>, &'static str> 
 fn pack(request: Vec<u8>, packing: Packing) -> (Vec<u8>, Option<&'static str>) {
     match packing {
         Packing::None => (request, None),
-        Packing::Gzip => match gzipped(&request) {
-            Ok(packed) => (packed, Some("gzip")),
-            Err(_) => (request, None),
-        },
+        Packing::Gzip => (gzip::pack(&request), Some("gzip")),
     }
-}
-
-fn gzipped(bytes: &[u8]) -> io::Result<Vec<u8>> {
-    let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
-    encoder.write_all(bytes)?;
-    encoder.finish()
 }
 
 #[cfg(test)]
