@@ -9,7 +9,6 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
-use lambda_runtime_api_client::PooledClient;
 use model::size::ByteCount;
 use model::time::Timestamp;
 use model::wire::telemetry::{Delivery, InitKind};
@@ -21,6 +20,7 @@ use crate::inbound::documents::DocumentListener;
 use crate::inbound::otlp::SpanListener;
 use crate::inbound::telemetry::TelemetryListener;
 use crate::inbound::udp::DatagramSocket;
+use crate::lambda::api::{Address, Api};
 use crate::lambda::lifecycle::{self, Gate, Signal, Signals};
 use crate::lambda::subscribe::{SubscribeError, subscribe};
 use crate::limits::{DOCUMENT_QUEUE, SAMPLING_ASKS, SUBSCRIBE_MAX, TELEMETRY_QUEUE};
@@ -43,10 +43,13 @@ const REGISTER_PAUSE: Duration = Duration::from_millis(50);
 
 /// Runs until SHUTDOWN. The program began at `began`.
 pub async fn run(settings: Settings, log: Log, began: Timestamp) -> ExitCode {
-    if let Err(line) = check_runtime_api(settings.sandbox.runtime_api.as_deref()) {
-        log.always(line);
-        return ExitCode::FAILURE;
-    }
+    let address = match address_of_lambda(settings.sandbox.runtime_api.as_deref()) {
+        Ok(address) => address,
+        Err(line) => {
+            log.always(line);
+            return ExitCode::FAILURE;
+        }
+    };
     let socket = bind_socket(&settings, log);
     let documents = bind_documents(&settings, socket.as_ref(), log).await;
     let spans = bind_spans(&settings, log).await;
@@ -58,7 +61,7 @@ pub async fn run(settings: Settings, log: Log, began: Timestamp) -> ExitCode {
     let (signal_sender, signals) = mpsc::channel(1);
     let gates = Signals::new(signal_sender);
     let unattended_shutdown = gates.unattended_shutdown();
-    let Some((extension_id, polling)) = register(is_managed, &gates, log).await else {
+    let Some((extension_id, polling)) = register(&address, is_managed, &gates, log).await else {
         return ExitCode::FAILURE;
     };
     drop(gates);
@@ -69,6 +72,7 @@ pub async fn run(settings: Settings, log: Log, began: Timestamp) -> ExitCode {
     let setup = Setup {
         settings,
         log,
+        address,
         is_managed,
         began,
         registered,
@@ -103,6 +107,7 @@ pub async fn run(settings: Settings, log: Log, began: Timestamp) -> ExitCode {
 struct Setup {
     settings: Settings,
     log: Log,
+    address: Address,
     is_managed: bool,
     began: Timestamp,
     registered: Duration,
@@ -120,6 +125,7 @@ async fn trace(setup: Setup, subscribed: oneshot::Sender<()>) {
     let Setup {
         settings,
         log,
+        address,
         is_managed,
         began,
         registered,
@@ -141,7 +147,12 @@ async fn trace(setup: Setup, subscribed: oneshot::Sender<()>) {
         serve_documents(documents, &settings, post, Arc::clone(&restored));
     }
     let (delivery_sender, deliveries) = mpsc::channel(TELEMETRY_QUEUE);
-    let is_subscribed = listen(listener, &extension_id, delivery_sender, log).await;
+    let subscribed_to = listen(listener, Api::at(address), &extension_id, delivery_sender).await;
+    let is_subscribed = subscribed_to.unwrap_or_else(|error| {
+        let line = Line::new(Level::Warn, "no platform records; timings come from INVOKE alone");
+        log.write(line.with("cause", error.to_string()));
+        false
+    });
     let own_init = OwnInit {
         registered,
         ready: Clock.now().since(began),
@@ -195,24 +206,20 @@ fn serve_documents(
     tokio::spawn(documents.serve(posted, asker));
 }
 
-/// The Runtime API's client panics where the API's address is missing or cannot be read.
-fn check_runtime_api(address: Option<&str>) -> Result<(), Line> {
-    let Some(address) = address else {
+fn address_of_lambda(text: Option<&str>) -> Result<Address, Line> {
+    let Some(text) = text else {
         return Err(Line::new(
             Level::Error,
             "AWS_LAMBDA_RUNTIME_API is not set: this program is started by Lambda; on a laptop use `fluoroscope local`",
         ));
     };
-    match address.parse::<http::Uri>() {
-        Ok(_) => Ok(()),
-        Err(error) => {
-            let line = Line::new(
-                Level::Error,
-                "AWS_LAMBDA_RUNTIME_API is no address: expected host:port, or http:// in front of one with a path",
-            );
-            Err(line.with("found", address).with("cause", error.to_string()))
-        }
-    }
+    Address::read(text).map_err(|error| {
+        let line = Line::new(
+            Level::Error,
+            "AWS_LAMBDA_RUNTIME_API is no address: expected host:port, or http:// in front of one with a path",
+        );
+        line.with("found", text).with("cause", error.to_string())
+    })
 }
 
 fn config(settings: &Settings, is_managed: bool, lanes: &PerLane<Outbound>) -> Config {
@@ -349,12 +356,13 @@ async fn start_proxy(settings: &Settings, log: Log) -> Option<SignReceiver> {
 }
 
 async fn register(
+    address: &Address,
     is_managed: bool,
     signals: &Signals,
     log: Log,
 ) -> Option<(String, impl Future<Output = ()> + use<>)> {
     for attempt in 1..=REGISTER_ATTEMPTS {
-        match lifecycle::register(is_managed, signals.clone()).await {
+        match lifecycle::register(address.clone(), is_managed, signals.clone()).await {
             Ok(registered) => return Some(registered),
             Err(error) => {
                 let line = Line::new(Level::Error, "could not register with Lambda");
@@ -366,27 +374,26 @@ async fn register(
     None
 }
 
-/// Serves deliveries if records will come.
+/// Serves deliveries if records will come. Whether they will.
 async fn listen(
     listener: Option<TelemetryListener>,
+    mut api: Api,
     extension_id: &str,
     deliveries: mpsc::Sender<Delivery>,
-    log: Log,
-) -> bool {
-    let Some(listener) = listener else { return false };
-    let Ok(port) = listener.port() else { return false };
+) -> Result<bool, SubscribeError> {
+    let Some((port, listener)) = listener.and_then(|listener| Some((listener.port().ok()?, listener))) else {
+        return Ok(false);
+    };
     let serving = tokio::spawn(listener.serve(deliveries));
-    let client = PooledClient::builder().build();
-    let answer = tokio::time::timeout(SUBSCRIBE_MAX, subscribe(&client, extension_id, port)).await;
-    match answer.unwrap_or(Err(SubscribeError::Silent {
+    let answer = tokio::time::timeout(SUBSCRIBE_MAX, subscribe(&mut api, extension_id, port)).await;
+    let silent = SubscribeError::Silent {
         waited: SUBSCRIBE_MAX,
-    })) {
-        Ok(()) => true,
+    };
+    match answer.unwrap_or(Err(silent)) {
+        Ok(()) => Ok(true),
         Err(error) => {
             serving.abort();
-            let line = Line::new(Level::Warn, "no platform records; timings come from INVOKE alone");
-            log.write(line.with("cause", error.to_string()));
-            false
+            Err(error)
         }
     }
 }

@@ -7,11 +7,11 @@ use std::future::Future;
 use std::sync::Arc;
 
 use lambda_extension::{InvokeEvent, NextEvent, ShutdownEvent};
-use lambda_runtime_api_client::PooledClient;
 use model::time::Timestamp;
 use model::trace_header::TraceHeader;
 use tokio::sync::{Notify, mpsc, oneshot};
 
+use super::api::{Address, Api};
 use super::poll;
 use super::registration::{self, RegisterError};
 use crate::pipeline::event::Stopping;
@@ -67,6 +67,7 @@ impl Signals {
 /// # Errors
 /// Lambda does not answer, or refuses us.
 pub async fn register(
+    address: Address,
     is_managed: bool,
     signals: Signals,
 ) -> Result<(String, impl Future<Output = ()>), RegisterError> {
@@ -77,13 +78,13 @@ pub async fn register(
     };
     let program = std::env::args_os().next();
     let name = registration::name(program.as_deref())?;
-    let client = PooledClient::builder().build();
-    let extension_id = registration::register(&client, &name, events).await?;
+    let mut api = Api::at(address);
+    let extension_id = registration::register(&mut api, &name, events).await?;
     let poller_id = extension_id.clone();
     let polling = async move {
         loop {
             // An event that cannot be read is let pass: whatever it is, asking again is right.
-            if let Some(signal) = poll::next(&client, &poller_id).await.and_then(signal) {
+            if let Some(signal) = poll::next(&mut api, &poller_id).await.and_then(signal) {
                 signals.deliver(signal).await;
             }
         }

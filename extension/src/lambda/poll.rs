@@ -5,12 +5,12 @@
 
 use std::time::Duration;
 
-use http::{Method, Request};
-use http_body_util::{BodyExt, Limited};
+use bytes::Bytes;
+use http::Method;
 use lambda_extension::{InvokeEvent, NextEvent, ShutdownEvent, Tracing};
-use lambda_runtime_api_client::PooledClient;
-use lambda_runtime_api_client::body::Body;
 use serde_json::Value;
+
+use super::api::{Api, Call, IDENTIFIER};
 
 /// Longest event that is read; real ones are below 1 KiB. A longer one is treated as unreadable.
 const EVENT_MAX_BYTES: usize = 64 * 1024;
@@ -19,10 +19,10 @@ const PAUSE_FIRST: Duration = Duration::from_millis(1);
 const PAUSE_MAX: Duration = Duration::from_millis(500);
 
 /// The next event, or none if it is one we do not understand. Asks until Lambda answers.
-pub async fn next(client: &PooledClient, extension_id: &str) -> Option<NextEvent> {
+pub async fn next(api: &mut Api, extension_id: &str) -> Option<NextEvent> {
     let mut pause = PAUSE_FIRST;
     loop {
-        if let Some(body) = ask(client, extension_id).await {
+        if let Some(body) = ask(api, extension_id).await {
             return read(&body);
         }
         tokio::time::sleep(pause).await;
@@ -30,21 +30,20 @@ pub async fn next(client: &PooledClient, extension_id: &str) -> Option<NextEvent
     }
 }
 
-async fn ask(client: &PooledClient, extension_id: &str) -> Option<Vec<u8>> {
-    let request = Request::builder()
-        .method(Method::GET)
-        .uri("/2020-01-01/extension/event/next")
-        .header("Lambda-Extension-Identifier", extension_id)
-        .body(Body::empty())
-        .ok()?;
-    let answer = client
-        .call(request)
-        .await
-        .ok()
-        .filter(|answer| answer.status().is_success())?;
-    let body = Limited::new(answer.into_body(), EVENT_MAX_BYTES).collect().await;
+async fn ask(api: &mut Api, extension_id: &str) -> Option<Bytes> {
+    let call = Call {
+        method: Method::GET,
+        path: "/2020-01-01/extension/event/next",
+        who: (IDENTIFIER, extension_id),
+        body: None,
+        answer_max_bytes: EVENT_MAX_BYTES,
+    };
+    let answer = api.call(call).await.ok()?;
     // An event whose body broke off was handed out all the same.
-    Some(body.map(|body| body.to_bytes().to_vec()).unwrap_or_default())
+    answer
+        .status
+        .is_success()
+        .then(|| answer.body.unwrap_or_default())
 }
 
 /// Reads an event as leniently as it can be acted on: without what lambda-extension's own reading insists on.

@@ -3,16 +3,14 @@
 use std::ffi::OsStr;
 use std::path::Path;
 
-use http::{HeaderMap, Method, Request};
-use http_body_util::{BodyExt, Limited};
+use http::{HeaderMap, Method};
 use lambda_extension::Error;
-use lambda_runtime_api_client::PooledClient;
-use lambda_runtime_api_client::body::Body;
 use serde_json::json;
+
+use super::api::{Api, Call, IDENTIFIER};
 
 /// Longest answer that is read; real ones are below 256 bytes. The reason of a longer refusal is not said.
 const ANSWER_MAX_BYTES: usize = 1024;
-const IDENTIFIER: &str = "Lambda-Extension-Identifier";
 
 /// Why we are not registered.
 #[derive(Debug, thiserror::Error)]
@@ -45,27 +43,24 @@ pub enum RegisterError {
 ///
 /// # Errors
 /// We are not registered; asking again is harmless.
-pub async fn register(client: &PooledClient, name: &str, events: &[&str]) -> Result<String, RegisterError> {
-    let request = Request::builder()
-        .method(Method::POST)
-        .uri("/2020-01-01/extension/register")
-        .header("Lambda-Extension-Name", name)
-        .header("Content-Type", "application/json")
-        .body(Body::from(json!({ "events": events }).to_string()))
-        .map_err(|error| RegisterError::Unreachable(error.into()))?;
-    let answer = client.call(request).await.map_err(RegisterError::Unreachable)?;
-    let (head, body) = answer.into_parts();
-    // Read in any case: a connection with an unread body is not used again.
-    let body = Limited::new(body, ANSWER_MAX_BYTES).collect().await;
-    if !head.status.is_success() {
-        let body = body.map(|body| body.to_bytes()).unwrap_or_default();
+pub async fn register(api: &mut Api, name: &str, events: &[&str]) -> Result<String, RegisterError> {
+    let call = Call {
+        method: Method::POST,
+        path: "/2020-01-01/extension/register",
+        who: ("Lambda-Extension-Name", name),
+        body: Some(json!({ "events": events }).to_string()),
+        answer_max_bytes: ANSWER_MAX_BYTES,
+    };
+    let answer = api.call(call).await.map_err(RegisterError::Unreachable)?;
+    if !answer.status.is_success() {
+        let body = answer.body.unwrap_or_default();
         return Err(RegisterError::Refused {
             name: name.to_owned(),
-            status: head.status.as_u16(),
+            status: answer.status.as_u16(),
             reason: String::from_utf8_lossy(&body).into_owned(),
         });
     }
-    identifier(&head.headers).ok_or_else(|| RegisterError::Unidentified {
+    identifier(&answer.headers).ok_or_else(|| RegisterError::Unidentified {
         name: name.to_owned(),
     })
 }
@@ -89,34 +84,15 @@ pub fn name(program: Option<&OsStr>) -> Result<String, RegisterError> {
 
 #[cfg(test)]
 mod tests {
-    use tokio::io::{AsyncReadExt, AsyncWriteExt};
-    use tokio::net::TcpListener;
-
+    use super::super::api::tests::{Server, answer};
     use super::*;
 
     /// Registers with an API that answers this; what it was asked comes with the outcome.
     async fn against(answer: String) -> (Result<String, RegisterError>, String) {
-        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port is free");
-        let endpoint = format!("http://{}", listener.local_addr().expect("it is bound"));
-        let client = PooledClient::builder()
-            .with_endpoint(endpoint.parse().expect("it is a URI"))
-            .build();
-        let serving = async {
-            let (mut stream, _) = listener.accept().await.expect("it comes");
-            let mut asked = String::new();
-            let mut part = [0; 1024];
-            while !asked.ends_with('}') {
-                let read = stream.read(&mut part).await.expect("it is readable");
-                asked.push_str(&String::from_utf8_lossy(&part[..read]));
-            }
-            stream.write_all(answer.as_bytes()).await.expect("it is taken");
-            asked
-        };
-        tokio::join!(register(&client, "fluoroscope", &["INVOKE", "SHUTDOWN"]), serving)
-    }
-
-    fn answer(head: &str, body: &str) -> String {
-        format!("HTTP/1.1 {head}\r\ncontent-length: {}\r\n\r\n{body}", body.len())
+        let (server, mut api) = Server::open().await;
+        let registering = register(&mut api, "fluoroscope", &["INVOKE", "SHUTDOWN"]);
+        let (outcome, asked) = tokio::join!(registering, server.answer([answer]));
+        (outcome, asked.concat())
     }
 
     #[tokio::test]

