@@ -92,8 +92,8 @@ impl Api {
         let answer = connection.send_request(request).await?;
         let (head, body) = answer.into_parts();
         let body = Limited::new(body, call.answer_max_bytes).collect().await;
-        // A connection with an unread body is not used again.
-        self.connection = body.is_ok().then_some(connection);
+        // One whose answer was not read to its end is closed by hyper, and replaced when it is asked for.
+        self.connection = Some(connection);
         Ok(Answer {
             status: head.status,
             headers: head.headers,
