@@ -87,11 +87,12 @@ impl Api {
     /// # Errors
     /// No connection, or none for long enough.
     pub async fn call(&mut self, call: Call<'_>) -> Result<Answer, Error> {
-        let request = self.request(&call)?;
+        let most = call.answer_max_bytes;
+        let request = self.request(call)?;
         let mut connection = self.connected().await?;
         let answer = connection.send_request(request).await?;
         let (head, body) = answer.into_parts();
-        let body = Limited::new(body, call.answer_max_bytes).collect().await;
+        let body = Limited::new(body, most).collect().await;
         // One whose answer was not read to its end is closed by hyper, and replaced when it is asked for.
         self.connection = Some(connection);
         Ok(Answer {
@@ -101,16 +102,17 @@ impl Api {
         })
     }
 
-    fn request(&self, call: &Call<'_>) -> Result<Request<Full<Bytes>>, Error> {
+    fn request(&self, call: Call<'_>) -> Result<Request<Full<Bytes>>, Error> {
         let Address { host, port, base } = &self.address;
         let (name, value) = call.who;
+        let has_body = call.body.is_some();
         let mut request = Request::builder()
-            .method(call.method.clone())
+            .method(call.method)
             .uri(format!("{base}{}", call.path))
             .header(HOST, format!("{host}:{port}"))
             .header(name, value)
-            .body(Full::from(call.body.clone().unwrap_or_default()))?;
-        if call.body.is_some() {
+            .body(Full::from(call.body.unwrap_or_default()))?;
+        if has_body {
             let json = HeaderValue::from_static("application/json");
             request.headers_mut().insert(CONTENT_TYPE, json);
         }
