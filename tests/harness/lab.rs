@@ -1,7 +1,7 @@
 //! One environment, one extension, one backend.
 
 use std::collections::BTreeSet;
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::Duration;
@@ -312,4 +312,12 @@ pub fn own_udp_address() -> SocketAddr {
 /// Where spans are received beside this address of datagrams.
 pub fn otlp_address(udp: SocketAddr) -> SocketAddr {
     SocketAddr::new(udp.ip(), 4318)
+}
+
+/// Addresses that are free now, for programs that take no port 0 which they would tell.
+pub fn free_tcp_addresses<const N: usize>() -> [SocketAddr; N] {
+    let free = || TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("loopback has a free port");
+    // All are held until the last is known, so that none comes twice.
+    let listeners: [TcpListener; N] = std::array::from_fn(|_| free());
+    listeners.map(|listener| listener.local_addr().expect("a bound socket has an address"))
 }

@@ -10,20 +10,14 @@ use tests::collector::{Collector, Mood};
 use tests::lab::{BOUND, Lab, binary, trace_of};
 use tests::script::Script;
 
-fn call(number: usize) -> Script {
-    Script::new().subsegment(&format!("{number:016x}"), "call")
-}
-
-fn set(config: &mut Config, name: &str, value: &str) {
-    config.variables.insert(name.into(), value.into());
-}
+use super::clients::opentelemetry::point_at_us;
+use super::outbounds::{call, set};
 
 /// Documents go to these, and OpenTelemetry's protocol to this destination. The function's SDK sends to us.
 fn to(config: &mut Config, outbounds: &str, collector: &Collector) {
     set(config, "FLUOROSCOPE_OUTBOUND", outbounds);
     set(config, "FLUOROSCOPE_OTLP_ENDPOINT", &collector.url());
-    let own = format!("http://{}", config.variables["FLUOROSCOPE_OTLP_ADDRESS"]);
-    set(config, "OTEL_EXPORTER_OTLP_ENDPOINT", &own);
+    point_at_us(config);
 }
 
 /// The id that a caller's header names as the parent, as spans have it.

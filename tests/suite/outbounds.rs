@@ -18,11 +18,11 @@ const AT_ONCE: usize = 50;
 /// Between the end of an invocation and the arrival of its documents at a destination that is well: a busy machine's.
 const SOON: Duration = Duration::from_secs(2);
 
-fn call(number: usize) -> Script {
+pub(crate) fn call(number: usize) -> Script {
     Script::new().subsegment(&format!("{number:016x}"), "call")
 }
 
-fn set(config: &mut Config, name: &str, value: &str) {
+pub(crate) fn set(config: &mut Config, name: &str, value: &str) {
     config.variables.insert(name.into(), value.into());
 }
 

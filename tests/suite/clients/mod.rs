@@ -14,7 +14,7 @@ pub(crate) mod java;
 #[cfg(any(feature = "java", feature = "go"))]
 mod nested;
 pub(crate) mod node;
-mod opentelemetry;
+pub(crate) mod opentelemetry;
 pub(crate) mod orders;
 mod played;
 pub(crate) mod program;

@@ -44,7 +44,7 @@ impl Spanned {
 }
 
 /// Tells the function where spans are received, as the wrapper does.
-pub(super) fn point_at_us(config: &mut Config) {
+pub(crate) fn point_at_us(config: &mut Config) {
     let otlp = config.variables["FLUOROSCOPE_OTLP_ADDRESS"].clone();
     let endpoint = format!("http://{otlp}");
     config

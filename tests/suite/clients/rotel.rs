@@ -1,13 +1,13 @@
 //! Rotel, somebody else's OpenTelemetry agent: takes what the outbound `otlp` sends, and passes it on.
 
-use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::net::SocketAddr;
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use backend::Running;
 use model::ids::TraceId;
 use serde_json::json;
-use tests::lab::Lab;
+use tests::lab::{Lab, free_tcp_addresses};
 use tests::tree::Tree;
 use tokio::net::TcpStream;
 use tokio::process::{Child, Command};
@@ -30,7 +30,8 @@ struct Rotel {
 impl Rotel {
     /// One that passes on to `endpoint` what it takes.
     async fn start(endpoint: &str) -> Self {
-        let [address, grpc] = free_addresses();
+        // It takes no port 0 that it would tell.
+        let [address, grpc] = free_tcp_addresses();
         let mut command = Command::new(tools::rotel());
         command
             .args(["start", "--exporter", "otlp", "--otlp-exporter-protocol", "http"])
@@ -59,13 +60,6 @@ impl Rotel {
     fn url(&self) -> String {
         format!("http://{}", self.address)
     }
-}
-
-/// Two that are free now: the agent takes no port 0 that it would tell.
-fn free_addresses() -> [SocketAddr; 2] {
-    let free = || TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("loopback has a free port");
-    let listeners = [free(), free()];
-    listeners.map(|listener| listener.local_addr().expect("a bound socket has an address"))
 }
 
 /// The trace once the backend has so many elements of it.

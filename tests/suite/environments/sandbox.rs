@@ -6,14 +6,14 @@
 
 use std::fs::{self, File, Permissions};
 use std::io;
-use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::net::SocketAddr;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-use tests::lab::{binary, otlp_address, own_udp_address};
+use tests::lab::{binary, free_tcp_addresses, otlp_address, own_udp_address};
 use tokio::net::TcpStream;
 use tokio::process::{Child, Command};
 
@@ -62,7 +62,7 @@ impl Sandbox {
         let output = folder.join("output");
         let log = File::create(&output).expect("the folder was just made");
 
-        let invoke = free_tcp_address();
+        let [invoke, runtime_api] = free_tcp_addresses();
         let mut command = Command::new("unshare");
         command.args([
             "--mount",
@@ -78,7 +78,7 @@ impl Sandbox {
         command.args([&folder, &tools::functions().join("python"), &tools::rie()]);
         command.args(["--log-level", "info"]);
         command.args(["--runtime-interface-emulator-address", &invoke.to_string()]);
-        command.args(["--runtime-api-address", &free_tcp_address().to_string()]);
+        command.args(["--runtime-api-address", &runtime_api.to_string()]);
         set_variables(&mut command, xray);
         match function {
             Function::Command(words) => command
@@ -206,10 +206,4 @@ fn set_variables(command: &mut Command, xray: &str) {
         ("AWS_XRAY_DAEMON_ADDRESS", &udp),
         ("FLUOROSCOPE_OTLP_ADDRESS", &otlp),
     ]);
-}
-
-/// The emulator takes no port 0 that it would tell: one that is free now has to do.
-fn free_tcp_address() -> SocketAddr {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("loopback has a free port");
-    listener.local_addr().expect("a bound socket has an address")
 }
